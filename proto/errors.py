@@ -1,0 +1,132 @@
+"""Error codes and the one error body (RFC 9457, `application/problem+json`).
+
+An error says what was found, what was wanted and what to do. Code on any floor above raises `RequestError`;
+`STATUS` is the only place that knows which HTTP status a code becomes.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+__all__ = ["STATUS", "TITLES", "ErrorCode", "RequestError", "problem"]
+
+
+class ErrorCode(StrEnum):
+    """What can be wrong with a request, as clients see it in `code`."""
+
+    BAD_OPTION = "bad_option"
+    UNKNOWN_OPTION = "unknown_option"
+    REPEATED_OPTION = "repeated_option"
+    CONFLICTING_OPTIONS = "conflicting_options"
+    MALFORMED_BODY = "malformed_body"
+    TRUNCATED_BODY = "truncated_body"
+    MISSING_COLUMN = "missing_column"
+    WRONG_TYPE = "wrong_type"
+    UNSUPPORTED_TYPE = "unsupported_type"
+    NULLS = "nulls"
+    NOT_FINITE = "not_finite"
+    BAD_VALUE = "bad_value"
+    REFUNDS = "refunds"
+    OVERFLOW = "overflow"
+    DUPLICATE_CUSTOMER = "duplicate_customer"
+    NO_CUSTOMERS = "no_customers"
+    TOO_FEW_POINTS = "too_few_points"
+    MISSING_MODEL = "missing_model"
+    BAD_MODEL = "bad_model"
+    MODEL_ALTERED = "model_altered"
+    MODEL_VERSION = "model_version"
+    UNKNOWN_MODEL = "unknown_model"
+    NOT_FOUND = "not_found"
+    METHOD_NOT_ALLOWED = "method_not_allowed"
+    NOT_ACCEPTABLE = "not_acceptable"
+    UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    LIMIT_EXCEEDED = "limit_exceeded"
+    TIMEOUT = "timeout"
+    BUSY = "busy"
+    NOT_READY = "not_ready"
+    INTERNAL = "internal"
+
+
+STATUS: dict[ErrorCode, int] = {
+    ErrorCode.MALFORMED_BODY: 400,
+    ErrorCode.TRUNCATED_BODY: 400,
+    ErrorCode.UNKNOWN_MODEL: 404,
+    ErrorCode.NOT_FOUND: 404,
+    ErrorCode.METHOD_NOT_ALLOWED: 405,
+    ErrorCode.NOT_ACCEPTABLE: 406,
+    ErrorCode.TIMEOUT: 408,
+    ErrorCode.LIMIT_EXCEEDED: 413,
+    ErrorCode.UNSUPPORTED_MEDIA_TYPE: 415,
+    ErrorCode.INTERNAL: 500,
+    ErrorCode.BUSY: 503,
+    ErrorCode.NOT_READY: 503,
+}
+"""Every code that is not listed is 422: the request was understood, its content cannot be processed."""
+
+TITLES: dict[ErrorCode, str] = {
+    ErrorCode.BAD_OPTION: "An option has a value that cannot be used",
+    ErrorCode.UNKNOWN_OPTION: "An option is not known",
+    ErrorCode.REPEATED_OPTION: "An option is given more than once",
+    ErrorCode.CONFLICTING_OPTIONS: "Options contradict each other, or the model",
+    ErrorCode.MALFORMED_BODY: "The body cannot be read in its declared format",
+    ErrorCode.TRUNCATED_BODY: "The body ends too early",
+    ErrorCode.MISSING_COLUMN: "A column is missing",
+    ErrorCode.WRONG_TYPE: "A column has a type that cannot be used for it",
+    ErrorCode.UNSUPPORTED_TYPE: "The schema has a type that is not accepted",
+    ErrorCode.NULLS: "A column has missing values",
+    ErrorCode.NOT_FINITE: "A column has values that are not finite numbers",
+    ErrorCode.BAD_VALUE: "A value cannot be read",
+    ErrorCode.REFUNDS: "There are refunds, and refunds=error asks for none",
+    ErrorCode.OVERFLOW: "A sum does not fit its type",
+    ErrorCode.DUPLICATE_CUSTOMER: "A customer appears more than once",
+    ErrorCode.NO_CUSTOMERS: "There are no customers to fit",
+    ErrorCode.TOO_FEW_POINTS: "There are fewer distinct customers than segments",
+    ErrorCode.MISSING_MODEL: "Scoring needs a model",
+    ErrorCode.BAD_MODEL: "The model cannot be read",
+    ErrorCode.MODEL_ALTERED: "The model's id does not match its content",
+    ErrorCode.MODEL_VERSION: "The model has a format version that this service does not read",
+    ErrorCode.UNKNOWN_MODEL: "No model of that name",
+    ErrorCode.NOT_FOUND: "No such address",
+    ErrorCode.METHOD_NOT_ALLOWED: "This address does not answer that method",
+    ErrorCode.NOT_ACCEPTABLE: "None of the accepted media types can be produced",
+    ErrorCode.UNSUPPORTED_MEDIA_TYPE: "The body's media type or encoding is not supported",
+    ErrorCode.LIMIT_EXCEEDED: "The request is larger than this service allows",
+    ErrorCode.TIMEOUT: "The request took too long",
+    ErrorCode.BUSY: "The service is at its limit; try again",
+    ErrorCode.NOT_READY: "The service is still starting",
+    ErrorCode.INTERNAL: "The service failed",
+}
+
+
+class RequestError(Exception):
+    """A request that cannot be answered as asked.
+
+    `detail` is one or two sentences for a person: what was found, what was wanted, what to do.
+    `facts` are the same for programs: `column`, `row`, `option`, `found`, `wanted`, `count`, `limit`, …
+    """
+
+    def __init__(self, code: ErrorCode, detail: str, **facts: Any) -> None:
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.facts = facts
+
+    @property
+    def status(self) -> int:
+        return STATUS.get(self.code, 422)
+
+
+def problem(error: RequestError, request_id: str | None = None) -> dict[str, Any]:
+    """The RFC 9457 object of `error`: `type, title, status, detail, code`, its facts, and the request's id."""
+    body: dict[str, Any] = {
+        "type": f"urn:segserve:error:{error.code}",
+        "title": TITLES[error.code],
+        "status": error.status,
+        "detail": error.detail,
+        "code": str(error.code),
+        **error.facts,
+    }
+    if request_id is not None:
+        body["request_id"] = request_id
+    return body

@@ -1,0 +1,200 @@
+"""The fitted model: everything scoring needs, as JSON, with an id that proves it unaltered.
+
+`id` is the SHA-256 of the RFC 8785 canonical JSON of the model without `id`. The service stores no model: it goes
+back to the caller, who sends it with a later request or puts it into the folder the service is started with.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Literal
+
+import orjson
+import rfc8785
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from proto.errors import ErrorCode, RequestError
+from proto.options import MAX_FEATURES, MAX_SEGMENTS
+
+__all__ = [
+    "FORMAT_VERSION",
+    "Aggregation",
+    "Feature",
+    "FittedOn",
+    "Model",
+    "Segment",
+    "Warning_",
+    "dump_model",
+    "load_model",
+    "seal",
+]
+
+FORMAT_VERSION = 1
+SCORE_QUANTILES = 1010
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Warning_(_Part):
+    """Something the caller should know, in words and as a code with its facts."""
+
+    code: str
+    message: str
+    facts: dict[str, Any] = {}
+
+
+class Aggregation(_Part):
+    """How transactions became customers; scoring repeats it. None in a model fitted on a customers table."""
+
+    tz: str
+    window_days: float | None
+    occasion: Literal["order", "time", "day", "row"]
+    refunds: Literal["net", "drop", "error"]
+    monetary: Literal["sum", "mean"]
+    whole_days: bool
+
+
+class Feature(_Part):
+    """One feature: how it is transformed and standardised, and what it looked like when fitted."""
+
+    name: str
+    sign: Literal[1, -1] = Field(description="-1: smaller is better")
+    log: bool
+    log_unit: float = Field(description="u of sign(x)·log1p(100·|x|/u); 100 stands for plain log1p(|x|)", gt=0)
+    centre: float
+    spread: float = Field(ge=0, description="0: the feature does not vary, its z is 0")
+    weight: float = Field(ge=0, le=1)
+    mean: float = Field(description="of all fitted customers, untransformed")
+    median: float
+    deviation: float = Field(ge=0, description="standard deviation (ddof 0), untransformed")
+    minimum: float
+    maximum: float
+    quantiles: list[float] = Field(
+        description="deciles 10 % … 90 %, untransformed: the bins of the drift", max_length=9
+    )
+    shares: list[float] = Field(description="shares of the fitted customers in the bins between them", max_length=10)
+
+
+class Segment(_Part):
+    """One segment: plain statistics of its members."""
+
+    id: int
+    code: str = Field(description="unique: the class, numbered by value where several segments share it")
+    class_code: str
+    en: str
+    zh: str
+    size: int
+    share: float
+    means: dict[str, float] = Field(description="per feature, and per RFM column where there are transactions")
+    revenue_share: float | None
+    value_score: float
+    margins: dict[str, float] = Field(description="(mean − cut)/deviation, positive is better, per feature")
+    borderline: bool
+    centroid: list[float]
+
+
+class FittedOn(_Part):
+    """What the model was fitted on."""
+
+    customers: int
+    rows: int
+    as_of: str | None
+    history_days: float | None
+    inertia: float
+    k_requested: int
+    n_init: int
+    seed: int
+    starts: int
+    steps: int
+    passes: int
+    options: dict[str, Any]
+    warnings: list[Warning_]
+
+
+class Model(_Part):
+    """A fitted model, format version 1."""
+
+    format_version: Literal[1] = 1
+    id: str = ""
+    input: Literal["transactions", "customers"]
+    aggregation: Aggregation | None
+    scaler: Literal["zscore", "minmax", "robust", "none"]
+    log_unit: Literal["median", "plain"]
+    class_cut: Literal["mean", "median"]
+    features: list[Feature] = Field(min_length=1, max_length=MAX_FEATURES)
+    segments: list[Segment] = Field(min_length=1, max_length=MAX_SEGMENTS)
+    score_quantiles: list[float] = Field(min_length=SCORE_QUANTILES, max_length=SCORE_QUANTILES)
+    fitted_on: FittedOn
+
+    @model_validator(mode="after")
+    def _holds_together(self) -> Model:
+        d = len(self.features)
+        if len({f.name for f in self.features}) < d:
+            raise ValueError("two features have the same name")
+        for i, segment in enumerate(self.segments):
+            if segment.id != i:
+                raise ValueError(f"segment {i} has the id {segment.id}")
+            if len(segment.centroid) != d:
+                raise ValueError(f"segment {i} has {len(segment.centroid)} coordinates for {d} features")
+        if any(a > b for a, b in zip(self.score_quantiles, self.score_quantiles[1:], strict=False)):
+            raise ValueError("score_quantiles do not ascend")
+        if (self.aggregation is None) != (self.input == "customers"):
+            raise ValueError("aggregation belongs to models of transactions")
+        return self
+
+
+def _content_id(content: dict[str, Any]) -> str:
+    return hashlib.sha256(rfc8785.dumps({k: v for k, v in content.items() if k != "id"})).hexdigest()
+
+
+def seal(model: Model) -> Model:
+    """The model with its id."""
+    return model.model_copy(update={"id": _content_id(model.model_dump(mode="json"))})
+
+
+def dump_model(model: Model) -> bytes:
+    """The model as JSON."""
+    return orjson.dumps(model.model_dump(mode="json"))
+
+
+def load_model(data: bytes | memoryview | str | dict[str, Any]) -> Model:
+    """The model in `data`; RequestError when it is unreadable, of another version, or altered."""
+    if isinstance(data, dict):
+        content: Any = data
+    else:
+        try:
+            content = orjson.loads(data)
+        except orjson.JSONDecodeError as error:
+            raise RequestError(
+                ErrorCode.BAD_MODEL, f"The model is not JSON ({error}); send it as /v1/fit returned it."
+            ) from None
+    if not isinstance(content, dict):
+        raise RequestError(ErrorCode.BAD_MODEL, "The model is not a JSON object; send it as /v1/fit returned it.")
+    version = content.get("format_version")
+    if version != FORMAT_VERSION or isinstance(version, bool):
+        raise RequestError(
+            ErrorCode.MODEL_VERSION,
+            f"The model has format_version {version!r}; this service reads {FORMAT_VERSION}. Fit it again.",
+            found=version if isinstance(version, int | str) else None,
+            wanted=FORMAT_VERSION,
+        )
+    try:
+        expected = _content_id(content)
+    except (rfc8785.CanonicalizationError, RecursionError) as error:
+        raise RequestError(ErrorCode.BAD_MODEL, f"The model cannot be put into canonical form: {error}.") from None
+    if content.get("id") != expected:
+        raise RequestError(
+            ErrorCode.MODEL_ALTERED,
+            f"The model says its id is {content.get('id')!r}, but its content has the id {expected}: it was edited or "
+            "damaged after the fit. Send it as it was returned, or fit again.",
+            found=str(content.get("id")),
+            wanted=expected,
+        )
+    try:
+        return Model.model_validate(content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the model"
+        raise RequestError(ErrorCode.BAD_MODEL, f"The model cannot be used: {where}: {first['msg']}.") from None

@@ -1,0 +1,1 @@
+"""The service: HTTP and the command line → the pipeline → the kernels."""
