@@ -22,8 +22,8 @@ __all__ = [
     "Feature",
     "FittedOn",
     "Model",
+    "Notice",
     "Segment",
-    "Warning_",
     "dump_model",
     "load_model",
     "seal",
@@ -37,7 +37,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class Warning_(_Part):
+class Notice(_Part):
     """Something the caller should know, in words and as a code with its facts."""
 
     code: str
@@ -72,7 +72,7 @@ class Feature(_Part):
     minimum: float
     maximum: float
     quantiles: list[float] = Field(
-        description="deciles 10 % … 90 %, untransformed: the bins of the drift", max_length=9
+        description="deciles, untransformed: the edges of the drift bins", max_length=9
     )
     shares: list[float] = Field(description="shares of the fitted customers in the bins between them", max_length=10)
 
@@ -110,7 +110,7 @@ class FittedOn(_Part):
     steps: int
     passes: int
     options: dict[str, Any]
-    warnings: list[Warning_]
+    warnings: list[Notice]
 
 
 class Model(_Part):

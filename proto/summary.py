@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-from proto.model import Warning_
+from proto.model import Notice
 
 __all__ = ["Counts", "Drift", "SegmentSummary", "Summary"]
 
@@ -64,4 +64,4 @@ class Summary(_Part):
     drift: Drift | None = None
     drift_skipped: str | None = None
     crosstab: list[list[int]] | None = None
-    warnings: list[Warning_] = []
+    warnings: list[Notice] = []
