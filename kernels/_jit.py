@@ -1,0 +1,228 @@
+"""One decorator for every kernel, its cache folder, and the few machine instructions that Numba has no name for.
+
+Flags: nogil (the service's threads run kernels side by side), numpy's error model (no exception per division), no
+fastmath. With NUMBA_DISABLE_JIT=1 every function here works in plain Python, slowly, so that coverage can be measured.
+"""
+
+import atexit
+import hashlib
+import os
+import shutil
+import struct
+import tempfile
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+from numba.np import arrayobj
+from numpy.typing import NDArray
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+config: Any = numba.config  # type: ignore[attr-defined,unused-ignore]
+JIT_DISABLED = bool(config.DISABLE_JIT)
+
+
+def source_digest() -> str:
+    """Return 16 hex digits that change with any source file of this package."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def _is_writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return False
+
+
+def cache_folder() -> Path | None:
+    """Return the folder for compiled kernels, or None when nothing on this machine can be written to.
+
+    Numba does not notice a changed callee in another file, so the folder's name carries the digest of all
+    sources. Where that folder is read-only (an image's file system), it is copied to a private temporary one:
+    Numba insists on a writable cache even when it only reads. Private, because a cache holds code.
+    """
+    base = os.environ.get("NUMBA_CACHE_DIR") or str(
+        Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()) / "segserve"
+    )
+    folder = Path(base) / source_digest()
+    if _is_writable(folder):
+        return folder
+    try:
+        copy = Path(tempfile.mkdtemp(prefix="segserve-"))
+    except OSError:
+        return None
+    atexit.register(shutil.rmtree, copy, ignore_errors=True)
+    if folder.is_dir():
+        shutil.copytree(folder, copy, dirs_exist_ok=True)
+    return copy
+
+
+_folder = None if JIT_DISABLED else cache_folder()
+if _folder is not None:
+    config.CACHE_DIR = str(_folder)
+
+KERNELS: list[Any] = []  # every dispatcher, so that compiling can be disabled once all are warm
+_compile: Any = numba.njit(nogil=True, cache=_folder is not None, error_model="numpy")
+_compile_fast: Any = numba.njit(nogil=True, cache=_folder is not None, error_model="numpy", fastmath=True)
+
+
+def _plain(function: Function) -> Function:
+    """Return the function as it is, without numpy's warnings for integers that wrap round."""
+
+    @wraps(function)
+    def call(*arguments: Any) -> Any:
+        with np.errstate(all="ignore"):
+            return function(*arguments)
+
+    return call  # type: ignore[return-value]
+
+
+def kernel(function: Function) -> Function:
+    """Compile the function on its first call, with the flags that all kernels share."""
+    if JIT_DISABLED:
+        return _plain(function)
+    dispatcher = _compile(function)
+    KERNELS.append(dispatcher)
+    return dispatcher  # type: ignore[no-any-return]
+
+
+def fast_kernel(function: Function) -> Function:
+    """Compile with fastmath: for k-means' distance loops only, never for scores, moments or seeding."""
+    if JIT_DISABLED:
+        return _plain(function)
+    dispatcher = _compile_fast(function)
+    KERNELS.append(dispatcher)
+    return dispatcher  # type: ignore[no-any-return]
+
+
+def readonly(array: NDArray[Scalar]) -> NDArray[Scalar]:
+    """Return the array as a view that cannot be written to: kernels then need one signature for all callers."""
+    if not array.flags.writeable:
+        return array
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+if JIT_DISABLED:
+    _M64 = (1 << 64) - 1
+
+    def prefetch(array: NDArray[Any], i: int | np.integer[Any]) -> None:
+        """Do nothing: there is no cache line to fetch from Python."""
+
+    def load_u64(data: NDArray[np.uint8], i: int | np.integer[Any]) -> np.uint64:
+        """Return the 8 bytes at data[i:i+8] as one little-endian word."""
+        return np.uint64(int.from_bytes(data[i : i + 8].tobytes(), "little"))
+
+    def store_u64(data: NDArray[np.uint8], i: int | np.integer[Any], word: np.uint64) -> None:
+        """Write the word to data[i:i+8], little-endian."""
+        data[i : i + 8] = np.frombuffer(int(word).to_bytes(8, "little"), np.uint8)
+
+    def fold_multiply(a: np.uint64, b: np.uint64) -> np.uint64:
+        """Return the high word of the 128-bit product a·b xor its low word."""
+        product = int(a) * int(b)
+        return np.uint64((product >> 64) ^ (product & _M64))
+
+    def float_bits(x: float | np.float64) -> np.int64:
+        """Return the bits of a float64 as an int64."""
+        return np.int64(struct.unpack("<q", struct.pack("<d", x))[0])
+
+    def bits_float(i: int | np.int64) -> np.float64:
+        """Return the float64 with these bits."""
+        return np.float64(struct.unpack("<d", struct.pack("<q", i))[0])
+
+else:
+    _arrayobj: Any = arrayobj
+    _cgutils: Any = cgutils
+
+    def _element(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
+        """Return a pointer to array[index]; no bounds check."""
+        struct_ = _arrayobj.make_array(array_type)(context, builder, array)
+        return _cgutils.get_item_pointer(context, builder, array_type, struct_, [index], wraparound=False)
+
+    @intrinsic
+    def prefetch(typingctx: Any, array: Any, i: Any) -> Any:
+        """Ask for the cache line of array[i] (1-D) ahead of its use; any i in bounds of the allocation."""
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            pointer = _element(context, builder, signature.args[0], *arguments)
+            pointer = builder.bitcast(pointer, _cgutils.voidptr_t)
+            i32 = ir.IntType(32)
+            function = _cgutils.get_or_insert_function(
+                builder.module,
+                ir.FunctionType(ir.VoidType(), [_cgutils.voidptr_t, i32, i32, i32]),
+                "llvm.prefetch.p0",
+            )
+            # read, keep in every cache level, data
+            builder.call(function, [pointer, i32(0), i32(3), i32(1)])
+            return context.get_dummy_value()
+
+        return types.void(array, types.int64), generate
+
+    @intrinsic
+    def load_u64(typingctx: Any, data: Any, i: Any) -> Any:
+        """Return the 8 bytes at data[i:i+8] as one word, aligned or not."""
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            pointer = _element(context, builder, signature.args[0], *arguments)
+            word = builder.load(builder.bitcast(pointer, ir.IntType(64).as_pointer()))
+            word.align = 1
+            return word
+
+        return types.uint64(data, types.int64), generate
+
+    @intrinsic
+    def store_u64(typingctx: Any, data: Any, i: Any, word: Any) -> Any:
+        """Write the word to data[i:i+8], aligned or not."""
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            pointer = _element(context, builder, signature.args[0], *arguments[:2])
+            store = builder.store(arguments[2], builder.bitcast(pointer, ir.IntType(64).as_pointer()))
+            store.align = 1
+            return context.get_dummy_value()
+
+        return types.void(data, types.int64, types.uint64), generate
+
+    @intrinsic
+    def fold_multiply(typingctx: Any, a: Any, b: Any) -> Any:
+        """Return the high word of the 128-bit product a·b xor its low word: one multiplication that mixes well."""
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            i64, i128 = ir.IntType(64), ir.IntType(128)
+            wide = [builder.zext(argument, i128) for argument in arguments]
+            product = builder.mul(*wide)
+            high = builder.trunc(builder.lshr(product, i128(64)), i64)
+            return builder.xor(high, builder.trunc(product, i64))
+
+        return types.uint64(types.uint64, types.uint64), generate
+
+    @intrinsic
+    def float_bits(typingctx: Any, x: Any) -> Any:
+        """Return the bits of a float64 as an int64."""
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return builder.bitcast(arguments[0], ir.IntType(64))
+
+        return types.int64(types.float64), generate
+
+    @intrinsic
+    def bits_float(typingctx: Any, i: Any) -> Any:
+        """Return the float64 with these bits."""
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return builder.bitcast(arguments[0], ir.DoubleType())
+
+        return types.float64(types.int64), generate
