@@ -1,0 +1,267 @@
+"""Record batches ↔ arrays: the only file that knows both pyarrow and numpy.
+
+Columns come down to few canonical kinds, so that the compiled signatures stay few: ids as 64-bit words or as bytes
+with starts and lengths, times as int64 ticks in the unit they came in, amounts as float64, int64 or the two words of
+a decimal128. Everything is a view where Arrow's layout allows it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from kernels.keys import ByteKeys, FixedKeys, Keys
+
+from proto.errors import ErrorCode, RequestError
+
+__all__ = [
+    "Holes",
+    "TimeUnit",
+    "amount_array",
+    "amount_kind",
+    "feature_array",
+    "find_holes",
+    "id_column",
+    "is_fixed_id",
+    "keys_of",
+    "monetary_column",
+    "ticks_of",
+    "time_column",
+    "time_unit",
+]
+
+Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+_DAY_SECONDS = 86_400
+_TICKS_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+UUID_BYTES = 16
+
+
+def _values(array: pa.Array, dtype: Any) -> npt.NDArray[Any]:
+    """The values buffer of a fixed-width array as a view; null slots hold whatever the sender left there."""
+    buffer = array.buffers()[1]
+    if buffer is None:
+        return np.zeros(len(array), dtype)
+    return np.frombuffer(buffer, dtype)[array.offset : array.offset + len(array)]
+
+
+# Ids
+
+
+def is_fixed_id(id_type: pa.DataType) -> bool:
+    """Whether ids of this type become 64-bit words (integers), not bytes."""
+    return bool(pa.types.is_integer(id_type))
+
+
+def keys_of(array: pa.Array) -> Keys:
+    """The ids of a column; null slots are to be left out by the caller."""
+    if pa.types.is_integer(array.type):
+        if array.type in (pa.int64(), pa.uint64()):
+            return FixedKeys(_values(array, np.uint64))
+        values = _values(array, array.type.to_pandas_dtype())
+        return FixedKeys(values.astype(np.int64).view(np.uint64))
+    if pa.types.is_dictionary(array.type):
+        words = keys_of(array.dictionary)
+        assert isinstance(words, ByteKeys)
+        if len(array.dictionary) == 0:
+            nothing = np.zeros(len(array), np.int64)
+            return ByteKeys(words.data, nothing, nothing.astype(np.int32))
+        indices = _values(array.indices, array.type.index_type.to_pandas_dtype())
+        if array.indices.null_count:
+            indices = np.where(pc.is_valid(array.indices).to_numpy(zero_copy_only=False), indices, 0)
+        return ByteKeys(words.data, words.starts[indices], words.lengths[indices])
+    if pa.types.is_fixed_size_binary(array.type):
+        data = array.buffers()[1]
+        starts = (np.arange(len(array), dtype=np.int64) + array.offset) * UUID_BYTES
+        lengths = np.full(len(array), UUID_BYTES, np.int32)
+        return ByteKeys(_bytes(data), starts, lengths)
+    dtype = np.int64 if pa.types.is_large_string(array.type) else np.int32
+    _, offsets_buffer, data = array.buffers()
+    if offsets_buffer is None or len(array) == 0:
+        return ByteKeys(np.zeros(0, np.uint8), np.zeros(0, np.int64), np.zeros(0, np.int32))
+    offsets = np.frombuffer(offsets_buffer, dtype)[array.offset : array.offset + len(array) + 1]
+    return ByteKeys(_bytes(data), offsets[:-1].astype(np.int64), np.diff(offsets).astype(np.int32))
+
+
+def _bytes(buffer: pa.Buffer | None) -> npt.NDArray[np.uint8]:
+    return np.zeros(0, np.uint8) if buffer is None else np.frombuffer(buffer, np.uint8)
+
+
+def id_column(keys: Keys, id_type: pa.DataType) -> pa.Array:
+    """The ids as a column of the type they came in, a dictionary as its value type."""
+    if pa.types.is_dictionary(id_type):
+        id_type = id_type.value_type
+    if isinstance(keys, FixedKeys):
+        if id_type in (pa.int64(), pa.uint64()):
+            return pa.Array.from_buffers(id_type, len(keys.bits), [None, pa.py_buffer(keys.bits)])
+        return pa.array(keys.bits.astype(id_type.to_pandas_dtype()), id_type)
+    n = len(keys.starts)
+    if pa.types.is_fixed_size_binary(id_type):
+        first = int(keys.starts[0]) if n else 0
+        data = keys.data[first : first + n * UUID_BYTES]
+        return pa.Array.from_buffers(id_type, n, [None, pa.py_buffer(data)])
+    # Keys out of the kernels are compact: each starts where the one before ends.
+    offsets = np.zeros(n + 1, np.int64)
+    if n:
+        offsets[:n] = keys.starts
+        offsets[n] = keys.starts[-1] + keys.lengths[-1]
+    offsets -= offsets[0]
+    data = keys.data[int(keys.starts[0]) :] if n else keys.data[:0]
+    large = pa.LargeStringArray.from_buffers(n, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(data)))
+    return large if pa.types.is_large_string(id_type) else large.cast(pa.string())
+
+
+# Times
+
+
+class TimeUnit(NamedTuple):
+    """How a time column counts: `ticks_per_day`, and whether it has days only."""
+
+    ticks_per_day: int
+    is_date: bool
+
+
+def time_unit(time_type: pa.DataType) -> TimeUnit:
+    """The unit of a timestamp or date column."""
+    if pa.types.is_date(time_type):
+        return TimeUnit(1, True)
+    return TimeUnit(_DAY_SECONDS * _TICKS_PER_SECOND[time_type.unit], False)
+
+
+def ticks_of(array: pa.Array) -> Ints:
+    """The times as int64 ticks since 1970 in the unit they came in; dates as days."""
+    if pa.types.is_date32(array.type):
+        return _values(array, np.int32).astype(np.int64)
+    ticks: Ints = _values(array, np.int64)
+    return ticks // (_DAY_SECONDS * 1000) if pa.types.is_date64(array.type) else ticks
+
+
+def time_column(ticks: Ints, missing: Bools, time_type: pa.DataType) -> pa.Array:
+    """Ticks as a column of the type the times came in."""
+    if pa.types.is_date(time_type):
+        days = pa.array(np.where(missing, 0, ticks).astype(np.int32), pa.int32(), mask=missing)
+        return days.cast(pa.date32()).cast(time_type)
+    return pa.array(np.where(missing, 0, ticks), pa.int64(), mask=missing).cast(time_type)
+
+
+# Amounts
+
+
+def amount_kind(amount_type: pa.DataType) -> str:
+    """float, integer or decimal: how the kernels sum a column of this type."""
+    if pa.types.is_integer(amount_type):
+        return "integer"
+    return "decimal" if pa.types.is_decimal(amount_type) else "float"
+
+
+def amount_array(array: pa.Array, column: str) -> npt.NDArray[Any]:
+    """The amounts as float64[n], int64[n], or int64[n, 2] (the words of a decimal128, low first)."""
+    kind = amount_kind(array.type)
+    if kind == "decimal":
+        if not pa.types.is_decimal128(array.type):
+            array = array.cast(pa.decimal128(38, array.type.scale))
+        buffer = array.buffers()[1]
+        words = np.zeros(0, np.int64) if buffer is None else np.frombuffer(buffer, np.int64)
+        return words.reshape(-1, 2)[array.offset : array.offset + len(array)]
+    if kind == "float":
+        if array.type == pa.float64():
+            return _values(array, np.float64)
+        return _values(array, array.type.to_pandas_dtype()).astype(np.float64)
+    if array.type == pa.int64():
+        return _values(array, np.int64)
+    values = _values(array, array.type.to_pandas_dtype())
+    if array.type == pa.uint64() and len(values) and values.max() > np.iinfo(np.int64).max:
+        row = int(np.argmax(values))
+        raise RequestError(
+            ErrorCode.OVERFLOW,
+            f"Column {column} has {values[row]} in row {row} of a batch, above the largest 64-bit signed integer; "
+            "send amounts that large as decimal128.",
+            column=column,
+            row=row,
+        )
+    return values.astype(np.int64)
+
+
+def monetary_column(sums: npt.NDArray[Any], amount_type: pa.DataType) -> pa.Array:
+    """Exact sums as a column: float64 for floats, int64 for integers, decimal128(38, s) for decimals."""
+    kind = amount_kind(amount_type)
+    if kind == "float":
+        return pa.array(sums)
+    if kind == "integer":
+        return pa.array(np.ascontiguousarray(sums[:, 0]))
+    result = pa.decimal128(38, amount_type.scale)
+    return pa.Array.from_buffers(result, len(sums), [None, pa.py_buffer(np.ascontiguousarray(sums))])
+
+
+def feature_array(array: pa.Array) -> Floats:
+    """A numeric column of a customers table as float64; nulls become NaN."""
+    if array.type != pa.float64():
+        if pa.types.is_decimal(array.type) or pa.types.is_integer(array.type):
+            array = array.cast(pa.float64(), safe=False)
+        else:
+            values = _values(array, array.type.to_pandas_dtype()).astype(np.float64)
+            array = pa.array(values, mask=np.asarray(array.is_null())) if array.null_count else pa.array(values)
+    if array.null_count:
+        return np.asarray(array.to_numpy(zero_copy_only=False), np.float64)
+    return _values(array, np.float64)
+
+
+# What is missing
+
+
+class Holes(NamedTuple):
+    """Rows of a batch that lack something: the mask of rows to keep (None: all), and counts per column."""
+
+    keep: Bools | None
+    nulls: dict[str, int]
+    first_null: dict[str, int]
+    not_finite: int
+    first_not_finite: int
+    dropped: int
+
+
+def _validity(array: pa.Array) -> Bools | None:
+    """Which slots hold a value; None when all do. A dictionary can also point at a null of its own."""
+    if pa.types.is_dictionary(array.type):
+        if array.dictionary.null_count == 0 and array.null_count == 0:
+            return None
+        array = array.dictionary.is_valid().take(array.indices).fill_null(False)
+        return np.asarray(array.to_numpy(zero_copy_only=False), np.bool_)
+    if array.null_count == 0:
+        return None
+    return np.asarray(array.is_valid().to_numpy(zero_copy_only=False), np.bool_)
+
+
+def find_holes(columns: dict[str, pa.Array], finite: tuple[str, ...]) -> Holes:
+    """Looks for nulls in all columns, and for NaN and infinities in the float columns named in `finite`."""
+    keep: Bools | None = None
+    nulls: dict[str, int] = {}
+    first_null: dict[str, int] = {}
+    not_finite, first_not_finite = 0, -1
+    n_rows = 0
+    for name, array in columns.items():
+        n_rows = len(array)
+        valid = _validity(array)
+        if valid is not None:
+            missing = len(valid) - int(np.count_nonzero(valid))
+            if missing:
+                nulls[name] = missing
+                first_null[name] = int(np.argmin(valid))
+                keep = valid if keep is None else keep & valid
+        if name in finite and pa.types.is_floating(array.type):
+            whole = np.isfinite(_values(array, array.type.to_pandas_dtype()))
+            if valid is not None:
+                whole |= ~valid  # already counted as null
+            bad = len(whole) - int(np.count_nonzero(whole))
+            if bad:
+                first = int(np.argmin(whole))
+                first_not_finite = first if not_finite == 0 else min(first, first_not_finite)
+                not_finite += bad
+                keep = whole if keep is None else keep & whole
+    dropped = 0 if keep is None else n_rows - int(np.count_nonzero(keep))
+    return Holes(keep, nulls, first_null, not_finite, first_not_finite, dropped)

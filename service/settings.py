@@ -1,0 +1,76 @@
+"""The service's settings: one frozen class, read once from SEGSERVE_* variables, each documented where it stands."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from proto.limits import Limits
+
+__all__ = ["Settings", "available_cores"]
+
+MIB = 1 << 20
+
+
+def available_cores(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
+    """The cores this process may use: its affinity mask, capped by the container's CPU quota (cgroup v2 or v1)."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = (cgroup / "cpu.max").read_text().split()
+    except (OSError, ValueError):
+        try:
+            quota = (cgroup / "cpu" / "cpu.cfs_quota_us").read_text().strip()
+            period = (cgroup / "cpu" / "cpu.cfs_period_us").read_text().strip()
+        except OSError:
+            return cores
+    if quota in ("max", "-1"):
+        return cores
+    return max(1, min(cores, math.ceil(int(quota) / int(period))))
+
+
+class Settings(BaseSettings):
+    """Every setting is an environment variable, SEGSERVE_ and its name in capitals, and a flag of `segserve serve`."""
+
+    model_config = SettingsConfigDict(env_prefix="SEGSERVE_", frozen=True, extra="forbid")
+
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8765, ge=0, le=65535, description="Port to listen on; 0 takes a free one and prints it.")
+    models: str | None = Field(
+        default=None,
+        description="Folder or bucket URI (s3://, gs://, file://) with fitted models, *.json; read once, at the start.",
+    )
+    threads: int = Field(default=0, ge=0, le=256, description="Compute threads; 0: the cores this container has.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
+    access_log: bool = Field(default=True, description="One log line per request.")
+    max_requests: int = Field(default=512, ge=1, description="Requests in flight; more are answered 503.")
+    max_body_bytes: int = Field(default=64 * 1024 * MIB, ge=1, description="Largest body, after decompression.")
+    max_message_bytes: int = Field(default=256 * MIB, ge=1, description="Largest Arrow message (one record batch).")
+    max_document_bytes: int = Field(default=64 * MIB, ge=1, description="Largest JSON body.")
+    max_customers: int = Field(default=100_000_000, ge=1, description="Most customers in one request.")
+    max_pairs: int = Field(default=400_000_000, ge=1, description="Most distinct (customer, occasion) pairs.")
+    small_body_bytes: int = Field(
+        default=256 * 1024, ge=0, description="Bodies up to this size are scored in place, without a thread hop."
+    )
+    shutdown_seconds: int = Field(default=30, ge=0, description="How long running requests may finish at the end.")
+    keep_alive_seconds: int = Field(
+        default=75, ge=1, description="How long an idle connection stays; longer than the proxy in front keeps it."
+    )
+
+    @property
+    def n_threads(self) -> int:
+        return self.threads or available_cores()
+
+    @property
+    def limits(self) -> Limits:
+        return Limits(
+            max_body_bytes=self.max_body_bytes,
+            max_message_bytes=self.max_message_bytes,
+            max_document_bytes=self.max_document_bytes,
+            max_customers=self.max_customers,
+            max_pairs=self.max_pairs,
+        )
