@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from kernels.keys import ByteKeys, FixedKeys, Keys
 
+from kernels.keys import ByteKeys, FixedKeys, Keys
 from proto.errors import ErrorCode, RequestError
 
 __all__ = [

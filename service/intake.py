@@ -1,0 +1,313 @@
+"""Batches in, one population out: transactions are aggregated as they come, customers tables are collected.
+
+Both intakes count every row they leave out, refuse what they cannot use with the column and the row, and never hold
+transactions.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+from kernels.rfm import Occasion, Refunds, RfmTable, Rows
+from kernels.rfm import Plan as KernelPlan
+
+from kernels.day_counts import DayCounts
+from kernels.keys import KeyTable, hash_keys, partition_rows
+from proto.errors import ErrorCode, RequestError
+from proto.instants import NANOSECONDS_PER_DAY, instant_ns, local_date_days
+from proto.limits import Limits, over
+from proto.model import Aggregation, Notice
+from proto.schemas import Plan
+from service import columns as cols
+from service.population import Instant, Population, population_of_customers, population_of_transactions
+from service.threads import ThreadTeam
+from service.zones import zone_table
+
+__all__ = ["CustomersIntake", "Intake", "TransactionsIntake"]
+
+INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+AS_OF_OUTLIER_DAYS = 7
+
+
+class Intake(Protocol):
+    """What the pipeline needs of an intake."""
+
+    rows_in: int
+
+    def add(self, batch: pa.RecordBatch) -> None: ...
+
+    def finish(self) -> Population: ...
+
+
+@dataclass
+class Left:
+    """Rows left out for what they lack, by column."""
+
+    nulls: dict[str, int] = field(default_factory=dict)
+    not_finite: int = 0
+
+    def check(self, holes: cols.Holes, names: dict[str, str], rows_before: int, policy: str) -> None:
+        """Counts the holes of a batch, or refuses them: `names` maps our column names to the sender's."""
+        if policy == "error" and holes.nulls:
+            ours, count = next(iter(holes.nulls.items()))
+            column, row = names[ours], rows_before + holes.first_null[ours]
+            raise RequestError(
+                ErrorCode.NULLS,
+                f"Column {column} has {count:,} missing value{'s' if count > 1 else ''} in the batch that was read "
+                f"last; the first is in row {row:,} (counted from 0). Fill them, or leave such rows out with "
+                "nulls=drop.",
+                column=column,
+                count=count,
+                row=row,
+            )
+        if policy == "error" and holes.not_finite:
+            row = rows_before + holes.first_not_finite
+            raise RequestError(
+                ErrorCode.NOT_FINITE,
+                f"{holes.not_finite:,} value{'s are' if holes.not_finite > 1 else ' is'} NaN or infinite in the batch "
+                f"that was read last; the first is in row {row:,} (counted from 0). Correct them, or leave such rows "
+                "out with nulls=drop.",
+                column=next((names[n] for n in ("amount",) if n in names), None),
+                count=holes.not_finite,
+                row=row,
+            )
+        for ours, count in holes.nulls.items():
+            self.nulls[names[ours]] = self.nulls.get(names[ours], 0) + count
+        self.not_finite += holes.not_finite
+
+
+class TransactionsIntake:
+    """Aggregates transactions, batch by batch, into one record per customer."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        schema: pa.Schema,
+        aggregation: Aggregation,
+        as_of: str,
+        nulls: str,
+        *,
+        now_ns: int,
+        limits: Limits,
+        team: ThreadTeam,
+        n_shards: int,
+    ) -> None:
+        assert plan.timestamp is not None
+        assert plan.amount is not None
+        self.rows_in = 0
+        self._aggregation = aggregation
+        self._nulls, self._limits, self._team = nulls, limits, team
+        self._names = {"customer_id": plan.customer_id, "timestamp": plan.timestamp, "amount": plan.amount}
+        if aggregation.occasion == "order":
+            assert plan.order_id is not None
+            self._names["order_id"] = plan.order_id
+        self._types = {ours: schema.field(theirs).type for ours, theirs in self._names.items()}
+        self._unit = cols.time_unit(self._types["timestamp"])
+        self._left = Left()
+        self._fixed_as_of = None if as_of == "max" else self._instant(as_of, now_ns)
+        self._days = DayCounts(self._unit.ticks_per_day) if as_of == "max" else None
+        self._table = RfmTable(self._kernel_plan(), n_shards)
+
+    def _instant(self, as_of: str, now_ns: int) -> Instant:
+        ns = instant_ns(as_of, self._aggregation.tz, now_ns)
+        if self._unit.is_date:
+            return Instant.of_day(local_date_days(ns, self._aggregation.tz))
+        instant = Instant.of_ns(ns, self._unit.ticks_per_day)
+        if not INT64_MIN < instant.tick < INT64_MAX:
+            raise RequestError(
+                ErrorCode.BAD_OPTION,
+                f"as_of={as_of} lies outside what timestamps in nanoseconds can hold; send microseconds.",
+                option="as_of",
+                found=as_of,
+            )
+        return instant
+
+    def _kernel_plan(self) -> KernelPlan:
+        aggregation, tpd = self._aggregation, self._unit.ticks_per_day
+        lower, upper = INT64_MIN, INT64_MAX
+        if self._fixed_as_of is not None:
+            upper = self._fixed_as_of.tick
+            if aggregation.window_days is not None:
+                if self._unit.is_date:
+                    lower = max(INT64_MIN, upper - math.ceil(aggregation.window_days))
+                else:
+                    start_ns = self._fixed_as_of.ns - round(aggregation.window_days * NANOSECONDS_PER_DAY)
+                    lower = max(INT64_MIN, start_ns * tpd // NANOSECONDS_PER_DAY)
+        zone = zone_table(aggregation.tz if aggregation.occasion == "day" and not self._unit.is_date else "UTC")
+        ticks_per_second = tpd // 86_400 or 1
+        return KernelPlan(
+            occasion=Occasion[aggregation.occasion.upper()],
+            refunds=Refunds[aggregation.refunds.upper()],
+            lower_tick=lower,
+            upper_tick=upper,
+            ticks_per_day=tpd,
+            zone_transitions=zone.transitions * ticks_per_second,
+            zone_offsets=zone.offsets * ticks_per_second,
+            amount_kind=cols.amount_kind(self._types["amount"]),  # type: ignore[arg-type]
+            fixed_ids=cols.is_fixed_id(self._types["customer_id"]),
+            fixed_orders=cols.is_fixed_id(self._types["order_id"]) if "order_id" in self._types else None,
+        )
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Aggregates one batch; RequestError for what cannot be used."""
+        if batch.num_rows == 0:
+            return
+        arrays = {ours: batch.column(theirs) for ours, theirs in self._names.items()}
+        holes = cols.find_holes(arrays, finite=("amount",))
+        self._left.check(holes, self._names, self.rows_in, self._nulls)
+        ticks = cols.ticks_of(arrays["timestamp"])
+        rows = Rows(
+            customers=cols.keys_of(arrays["customer_id"]),
+            ticks=ticks,
+            amounts=cols.amount_array(arrays["amount"], self._names["amount"]),
+            orders=cols.keys_of(arrays["order_id"]) if "order_id" in arrays else None,
+            keep=holes.keep,
+        )
+        if self._days is not None:
+            self._days.add(ticks, holes.keep)
+        self._table.add(rows, self.rows_in, self._team.run)
+        self.rows_in += batch.num_rows
+        self._check_limits()
+        self._check_refunds()
+
+    def _check_limits(self) -> None:
+        table, limits = self._table, self._limits
+        if self.rows_in > limits.max_rows:
+            raise over("max_rows", self.rows_in, limits.max_rows, "Send fewer rows in one request.")
+        if table.n_customers > limits.max_customers:
+            remedy = "Send fewer customers in one request, or raise SEGSERVE_MAX_CUSTOMERS."
+            raise over("max_customers", table.n_customers, limits.max_customers, remedy)
+        if table.n_pairs > limits.max_pairs:
+            remedy = "occasion=row needs no pairs; or send fewer rows, or raise SEGSERVE_MAX_PAIRS."
+            raise over("max_pairs", table.n_pairs, limits.max_pairs, remedy)
+
+    def _check_refunds(self) -> None:
+        counts = self._table.counts
+        if self._aggregation.refunds == "error" and counts.refund_rows:
+            raise RequestError(
+                ErrorCode.REFUNDS,
+                f"{counts.refund_rows:,} row(s) have an amount below 0, the first in row "
+                f"{counts.first_refund_row:,} (counted from 0); refunds=error allows none. refunds=net lets them lower "
+                "the customer's total, refunds=drop leaves them out.",
+                column=self._names["amount"],
+                count=int(counts.refund_rows),
+                row=int(counts.first_refund_row),
+            )
+
+    def finish(self) -> Population:
+        counts = self._table.counts
+        if counts.overflow:
+            raise self._overflow()
+        customers = self._table.finish()
+        as_of, notices = self._fixed_as_of, []
+        if as_of is None and counts.rows_kept:
+            latest = int(counts.max_tick)
+            as_of = Instant.of_day(latest) if self._unit.is_date else Instant.of_tick(latest, self._unit.ticks_per_day)
+            notices = self._as_of_notices(as_of)
+        try:
+            return population_of_transactions(
+                customers,
+                counts=counts,
+                outside_window=self._table.n_outside_window,
+                types=self._types,
+                unit=self._unit,
+                as_of=as_of,
+                aggregation=self._aggregation,
+                rows_in=self.rows_in,
+                nulls=self._left.nulls,
+                not_finite=self._left.not_finite,
+                notices=notices,
+            )
+        except OverflowError:
+            raise self._overflow() from None
+
+    def _overflow(self) -> RequestError:
+        kind = cols.amount_kind(self._types["amount"])
+        room = {"integer": "a 64-bit integer", "decimal": "38 digits", "float": "a 64-bit float"}[kind]
+        return RequestError(
+            ErrorCode.OVERFLOW,
+            f"The amounts of a customer in column {self._names['amount']} sum to more than {room} holds; send them in "
+            "a larger unit" + ("." if kind == "float" else ", as decimal128 or as float64."),
+            column=self._names["amount"],
+        )
+
+    def _as_of_notices(self, as_of: Instant) -> list[Notice]:
+        """One row dated 2099 ruins every recency: say so when the latest row stands far from the others."""
+        assert self._days is not None
+        usual = self._days.percentile(0.999)
+        gap_days = (as_of.tick - usual) / self._unit.ticks_per_day
+        if gap_days <= AS_OF_OUTLIER_DAYS:
+            return []
+        return [
+            Notice(
+                code="as_of_outlier",
+                message=f"The latest row ({as_of.text}) is {gap_days:,.0f} days after 99.9 % of the rows, and every "
+                "recency counts from it. Check that row, or give as_of.",
+                facts={"as_of": as_of.text, "gap_days": round(gap_days, 1)},
+            )
+        ]
+
+
+class CustomersIntake:
+    """Collects a customers table: one row per customer, numeric features."""
+
+    def __init__(self, plan: Plan, schema: pa.Schema, nulls: str, *, limits: Limits) -> None:
+        self.rows_in = 0
+        self._nulls, self._limits = nulls, limits
+        self._names = {"customer_id": plan.customer_id, **dict(zip(plan.feature_names, plan.features, strict=True))}
+        self._id_type = schema.field(plan.customer_id).type
+        self._features = plan.feature_names
+        self._table = KeyTable(cols.is_fixed_id(self._id_type))
+        self._parts: list[list[Any]] = [[] for _ in plan.features]
+        self._left = Left()
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Takes one batch; RequestError for what cannot be used, and for a customer that was there before."""
+        if batch.num_rows == 0:
+            return
+        arrays = {ours: batch.column(theirs) for ours, theirs in self._names.items()}
+        holes = cols.find_holes(arrays, finite=self._features)
+        self._left.check(holes, self._names, self.rows_in, self._nulls)
+        keys = cols.keys_of(arrays["customer_id"])
+        hashes = hash_keys(keys, self._table.seed)
+        rows, _ = partition_rows(hashes, 1, holes.keep)
+        before = self._table.n_keys
+        numbers = self._table.number(keys, hashes, rows)
+        if self._table.n_keys - before < len(rows):
+            seen_before = numbers != np.arange(before, before + len(rows))
+            row = int(rows[np.argmax(seen_before)])
+            value = arrays["customer_id"][row].as_py()
+            raise RequestError(
+                ErrorCode.DUPLICATE_CUSTOMER,
+                f"Customer {value!r} appears again in row {self.rows_in + row:,} (counted from 0). A customers table "
+                "has one row per customer; for one row per purchase send timestamp and amount (input=transactions).",
+                column=self._names["customer_id"],
+                row=self.rows_in + row,
+                found=str(value),
+            )
+        for part, name in zip(self._parts, self._features, strict=True):
+            values = cols.feature_array(arrays[name])
+            part.append(values[rows] if holes.keep is not None else values)
+        self.rows_in += batch.num_rows
+        if self._table.n_keys > self._limits.max_customers:
+            remedy = "Send fewer customers in one request, or raise SEGSERVE_MAX_CUSTOMERS."
+            raise over("max_customers", self._table.n_keys, self._limits.max_customers, remedy)
+
+    def finish(self) -> Population:
+        matrix = np.empty((len(self._features), self._table.n_keys))
+        for j, part in enumerate(self._parts):
+            if part:
+                np.concatenate(part, out=matrix[j])
+        return population_of_customers(
+            self._table.keys(),
+            matrix,
+            features=self._features,
+            id_type=self._id_type,
+            rows_in=self.rows_in,
+            nulls=self._left.nulls,
+            not_finite=self._left.not_finite,
+        )

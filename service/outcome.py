@@ -1,0 +1,160 @@
+"""What a request gets back: the model, the summary, and one row per customer in record batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from kernels.scaling import SCORE_PROBABILITIES
+from kernels.scoring import class_codes, explain, percentiles
+from proto.classes import RFM, RFM_CLASSES, UNDIFFERENTIATED, Lang
+from proto.model import Feature, Model
+from proto.summary import Summary
+from service import columns as cols
+from service.population import NO_PURCHASE, Population, take_keys
+from service.scoring import Scored, scoring_of
+from service.threads import ThreadTeam
+
+__all__ = ["BATCH_ROWS", "Outcome"]
+
+BATCH_ROWS = 65_536
+
+
+@dataclass
+class Outcome:
+    """The answer of one request. `schema` and `batches` are for segment and score; a fit has only a model."""
+
+    model: Model
+    summary: Summary
+    population: Population
+    scored: Scored
+    schema: pa.Schema | None
+    lang: Lang
+    team: ThreadTeam
+
+    @property
+    def rows_in(self) -> int:
+        return self.summary.counts.rows_in
+
+    @property
+    def customers_out(self) -> int:
+        return self.population.n
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The rows of the reply, 65 536 at a time, in order of the customers' first appearance."""
+        assert self.schema is not None
+        columns = _Columns(self)
+        for start in range(0, self.population.n, BATCH_ROWS):
+            rows = slice(start, min(start + BATCH_ROWS, self.population.n))
+            yield pa.RecordBatch.from_arrays(columns.of(rows, self.schema.names), schema=self.schema)
+
+
+class _Columns:
+    """Makes the output columns of a range of customers."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self._o = outcome
+        self._population = outcome.population
+        self._model = outcome.model
+        self._scoring = scoring_of(outcome.model)
+        self._features = {f.name: f for f in outcome.model.features}
+        self._labels = pa.array([_segment_label(s, outcome.lang) for s in outcome.model.segments], pa.string())
+        self._quantiles = np.array(outcome.model.score_quantiles)
+        self._classifies = all(name in self._features for name in RFM)
+        differs = self._classifies and any(_varies(self._features[name]) for name in RFM)
+        classes = RFM_CLASSES if differs else (UNDIFFERENTIATED,)
+        self._classes = pa.array([c.label(outcome.lang) for c in classes], pa.string())
+        self._differs = differs
+
+    def of(self, rows: slice, names: list[str]) -> list[pa.Array]:
+        """The named columns of these customers."""
+        population, scored = self._population, self._o.scored
+        missing = None if population.purchased is None else ~population.purchased[rows]
+        if missing is not None and not missing.any():
+            missing = None
+        explained = self._explained(rows, missing) if any(name.startswith("distance_") for name in names) else {}
+        columns = []
+        for name in names:
+            if name == "customer_id":
+                column = cols.id_column(take_keys(population.keys, rows), population.id_type)
+            elif name == "segment_id":
+                column = pa.array(scored.segments[rows])
+            elif name == "segment":
+                column = _dictionary(scored.segments[rows], self._labels, missing)
+            elif name == "rfm_class":
+                column = self._rfm_class(rows, missing)
+            elif name == "value_score":
+                column = pa.array(scored.scores[rows], mask=missing)
+            elif name == "value_percentile":
+                column = pa.array(percentiles(scored.scores[rows], self._quantiles, SCORE_PROBABILITIES), mask=missing)
+            elif name in explained:
+                column = explained[name]
+            else:
+                column = self._plain(name, rows, missing)
+            columns.append(column)
+        return columns
+
+    def _plain(self, name: str, rows: slice, missing: npt.NDArray[np.bool_] | None) -> pa.Array:
+        """A column that aggregation made, or one of a customers table."""
+        population = self._population
+        if population.time_type is not None:
+            if name in ("first_at", "last_at"):
+                ticks = population.first_ticks if name == "first_at" else population.last_ticks
+                assert ticks is not None
+                return cols.time_column(ticks[rows], ticks[rows] == NO_PURCHASE, population.time_type)
+            if name == "frequency" and population.frequency is not None:
+                return pa.array(population.frequency[rows])
+            aggregation = self._model.aggregation
+            assert aggregation is not None
+            if name == "monetary" and aggregation.monetary == "sum" and population.sums is not None:
+                return cols.monetary_column(population.sums[rows], population.amount_type)
+        return pa.array(population.features[name][rows], mask=missing)
+
+    def _rfm_class(self, rows: slice, missing: npt.NDArray[np.bool_] | None) -> pa.Array:
+        n = rows.stop - rows.start
+        if not self._differs:
+            return _dictionary(np.zeros(n, np.int16), self._classes, missing)
+        matrix = self._matrix(rows, list(RFM), missing)
+        features = [self._features[name] for name in RFM]
+        by_mean = self._model.class_cut == "mean"
+        codes = class_codes(
+            matrix,
+            np.array([f.mean if by_mean else f.median for f in features]),
+            np.array([f.sign for f in features], np.float64),
+            np.array([_varies(f) for f in features]),
+        )
+        return _dictionary(codes, self._classes, missing)
+
+    def _explained(self, rows: slice, missing: npt.NDArray[np.bool_] | None) -> dict[str, pa.Array]:
+        names = [f.name for f in self._model.features]
+        found = explain(self._matrix(rows, names, missing), self._scoring)
+        columns = {f"x_{name}": pa.array(x, mask=missing) for name, x in zip(names, found.contributions, strict=True)}
+        columns["distance_own"] = pa.array(found.own_distance, mask=missing)
+        columns["distance_second"] = pa.array(found.second_distance, mask=missing, from_pandas=True)
+        return columns
+
+    def _matrix(self, rows: slice, names: list[str], missing: npt.NDArray[np.bool_] | None) -> npt.NDArray[np.float64]:
+        matrix = np.stack([self._population.features[name][rows] for name in names])
+        if missing is not None:
+            matrix[:, missing] = 0.0
+        return matrix
+
+
+def _segment_label(segment: object, lang: Lang) -> str:
+    return str(getattr(segment, lang))
+
+
+def _varies(feature: Feature) -> bool:
+    return feature.minimum != feature.maximum
+
+
+def _dictionary(
+    codes: npt.NDArray[np.integer], labels: pa.Array, missing: npt.NDArray[np.bool_] | None
+) -> pa.DictionaryArray:
+    if missing is not None:
+        codes = np.where(missing, 0, codes)
+    return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int16), mask=missing), labels)

@@ -1,0 +1,221 @@
+"""The main job as plain synchronous functions: schema → batches → outcome. No HTTP, no event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import pyarrow as pa
+
+from proto.errors import ErrorCode, RequestError
+from proto.limits import Limits
+from proto.model import Aggregation, Model
+from proto.options import FitOptions, ScoreOptions, SegmentOptions
+from proto.schemas import Plan, output_schema, resolve
+from proto.summary import Summary
+from service.fitting import fit
+from service.intake import CustomersIntake, Intake, TransactionsIntake
+from service.outcome import Outcome
+from service.scoring import (
+    Scored,
+    drift_notice,
+    drift_of,
+    history_notice,
+    score_population,
+    segment_summaries,
+)
+from service.threads import ThreadTeam
+
+__all__ = ["Job", "Kind", "Options", "no_check"]
+
+Kind = Literal["segment", "fit", "score"]
+Options = SegmentOptions | FitOptions | ScoreOptions
+
+# One shard keeps small requests lean; more let several threads aggregate one batch, each its own customers.
+SHARDED_BYTES = 1 << 20
+
+FIXED_BY_MODEL = ("tz", "window", "occasion", "refunds", "monetary", "whole_days")
+
+
+def no_check() -> None:
+    """A job that nobody cancels."""
+
+
+class Job:
+    """One request: `start` with the schema, `add` every batch, `finish` for the outcome.
+
+    For segment and fit, `model` is the one to start from (`init=`), if any; for score, the one to score with.
+    `check` is called between steps and may raise to end the job early.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        model: Model | None,
+        *,
+        limits: Limits,
+        team: ThreadTeam,
+        now_ns: int,
+        expected_bytes: int | None = None,
+        check: Callable[[], None] = no_check,
+    ) -> None:
+        self.options = options
+        self._model = model
+        self._limits, self._team, self._check = limits, team, check
+        self._now_ns = now_ns
+        self._n_shards = 1 if expected_bytes is not None and expected_bytes < SHARDED_BYTES else team.n_threads
+        self._plan: Plan | None = None
+        self._aggregation: Aggregation | None = None
+        self._intake: Intake | None = None
+
+    @property
+    def rows_in(self) -> int:
+        return self._intake.rows_in if self._intake else 0
+
+    def start(self, schema: pa.Schema) -> None:
+        """Decides which column plays which part; RequestError when one is missing or of a wrong type."""
+        if isinstance(self.options, ScoreOptions):
+            if self._model is None:
+                raise _no_model()
+            _refuse_contradiction(self.options, self._model)
+        plan = resolve(schema, self.options, self._model if isinstance(self.options, ScoreOptions) else None)
+        self._plan = plan
+        if plan.kind == "customers":
+            self._intake = CustomersIntake(plan, schema, self.options.nulls, limits=self._limits)
+            return
+        self._aggregation = self._aggregation_of(plan)
+        as_of = self.options.as_of
+        if as_of is None:
+            raise RequestError(
+                ErrorCode.BAD_OPTION,
+                "Scoring transactions needs as_of (now, a date, or a time with its offset): recency counts from it. "
+                "A lone customer's own latest row would make every recency 0.",
+                option="as_of",
+            )
+        self._intake = TransactionsIntake(
+            plan,
+            schema,
+            self._aggregation,
+            as_of,
+            self.options.nulls,
+            now_ns=self._now_ns,
+            limits=self._limits,
+            team=self._team,
+            n_shards=self._n_shards,
+        )
+
+    def _aggregation_of(self, plan: Plan) -> Aggregation:
+        if isinstance(self.options, ScoreOptions):
+            assert self._model is not None
+            assert self._model.aggregation is not None
+            return self._model.aggregation
+        options = self.options
+        return Aggregation(
+            tz=options.tz,
+            window_days=options.window,
+            occasion=options.occasion or ("order" if plan.order_id is not None else "time"),
+            refunds=options.refunds,
+            monetary=options.monetary,
+            whole_days=options.whole_days,
+        )
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Takes one batch of the schema given to `start`."""
+        assert self._intake is not None, "start() comes before add()"
+        self._check()
+        self._intake.add(batch)
+
+    def finish(self) -> Outcome:
+        """Fits or scores what came."""
+        assert self._plan is not None, "start() comes before finish()"
+        assert self._intake is not None
+        self._check()
+        population = self._intake.finish()
+        crosstab = None
+        options = self.options
+        if isinstance(options, ScoreOptions):
+            assert self._model is not None
+            model = self._model
+            scored = score_population(population, model, self._team)
+            warnings = list(population.notices)
+        else:
+            fitted = fit(population, self._plan, options, self._aggregation, self._model, self._team, self._check)
+            model, scored = fitted.model, Scored(fitted.scores, fitted.segments)
+            crosstab, warnings = fitted.crosstab, list(model.fitted_on.warnings)
+        self._check()
+        drift = None
+        skipped = None
+        if isinstance(options, ScoreOptions):
+            found = drift_of(population, model, scored)
+            drift, skipped = (None, found) if isinstance(found, str) else (found, None)
+            notices = (drift_notice(drift) if drift else None, history_notice(population, model))
+            warnings += [notice for notice in notices if notice is not None]
+        summary = Summary(
+            model_id=model.id,
+            as_of=population.as_of.text if population.as_of else None,
+            history_days=population.history_days,
+            counts=population.counts,
+            segments=segment_summaries(population, model, scored, self._team),
+            drift=drift,
+            drift_skipped=skipped,
+            crosstab=crosstab,
+            warnings=warnings,
+        )
+        schema = None
+        if not isinstance(options, FitOptions):
+            monetary = model.aggregation.monetary if model.aggregation else "sum"
+            schema = output_schema(self._plan, options.fields, monetary=monetary)
+        lang = "code" if isinstance(options, FitOptions) else options.lang
+        return Outcome(model, summary, population, scored, schema, lang, self._team)
+
+
+def _no_model() -> RequestError:
+    return RequestError(
+        ErrorCode.MISSING_MODEL,
+        "Scoring needs a model: name one with ?model=, or send it with the data (Arrow or Parquet schema metadata "
+        '"segserve.model", or "model" in a JSON body).',
+        option="model",
+    )
+
+
+def _refuse_contradiction(options: ScoreOptions, model: Model) -> None:
+    """An option that the model fixes may be repeated, but not given another value."""
+    aggregation = model.aggregation
+    fixed: dict[str, object] = {
+        "features": [("-" if f.sign < 0 and f.name != "recency_days" else "") + f.name for f in model.features],
+        "log": [f.name for f in model.features if f.log],
+        "log_unit": model.log_unit,
+        "scaler": model.scaler,
+        "weights": {f.name: f.weight for f in model.features},
+        "k": len(model.segments),
+        "seed": model.fitted_on.seed,
+        "class_cut": model.class_cut,
+    }
+    if aggregation is not None:
+        fixed |= {name: getattr(aggregation, "window_days" if name == "window" else name) for name in FIXED_BY_MODEL}
+    for name in options.model_fields_set & set(fixed):
+        given = getattr(options, name)
+        if name == "weights":
+            total = sum(given.values())
+            same = set(given) == set(fixed[name]) and all(  # type: ignore[call-overload]
+                abs(given[f.name] / total - f.weight) < 1e-12 for f in model.features
+            )
+        elif name == "features":
+            same = [_unsigned(text) for text in given] == [_unsigned(text) for text in fixed[name]]  # type: ignore[attr-defined]
+        elif name == "log":
+            same = set(given) == set(fixed[name])  # type: ignore[call-overload]
+        else:
+            same = given == fixed[name]
+        if not same:
+            raise RequestError(
+                ErrorCode.CONFLICTING_OPTIONS,
+                f"{name}={given} contradicts the model, which was fitted with {fixed[name]}: the model fixes it. Leave "
+                f"{name} out, or fit again.",
+                option=name,
+                found=given,
+                wanted=fixed[name],
+            )
+
+
+def _unsigned(feature: str) -> str:
+    return "recency_days" if feature == "-recency_days" else feature
