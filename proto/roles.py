@@ -1,0 +1,262 @@
+"""Which column plays which part, from names alone, so that CSV and JSON know what to convert before types exist.
+
+Errors say what came, what was wanted and which option helps.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
+
+from proto.classes import RFM
+from proto.errors import ErrorCode, RequestError
+from proto.limits import over
+from proto.model import Model
+from proto.options import INPUT_COLUMNS, FitOptions, ScoreOptions, SegmentOptions
+
+__all__ = ["MAX_COLUMNS", "TRANSACTION_FEATURES", "Kind", "Options", "Roles", "Wanted", "assign"]
+
+MAX_COLUMNS = 4096
+TRANSACTION_FEATURES = (*RFM, "tenure_days")
+
+Options = SegmentOptions | FitOptions | ScoreOptions
+Kind = Literal["transactions", "customers"]
+
+
+class Roles(NamedTuple):
+    """Which column of the sender plays which part; a part without a column is None."""
+
+    kind: Kind
+    customer_id: str
+    timestamp: str | None
+    amount: str | None
+    order_id: str | None
+    """None too where the occasion does not need it."""
+    features: tuple[str, ...]
+    """The source column of each feature of a customers table, in feature order; empty for transactions."""
+    feature_names: tuple[str, ...]
+    """The features' names without their sign, for both kinds."""
+    signs: tuple[int, ...]
+    """-1 where smaller is better."""
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The columns to read; everything else in the data is ignored."""
+        named = (self.customer_id, self.timestamp, self.amount, self.order_id)
+        return (*(name for name in named if name is not None), *self.features)
+
+
+Wanted = Callable[[Sequence[str], Any], Roles]
+"""(column names, inline model as found or None) → roles: what a reader asks once it knows the names."""
+
+
+def assign(names: Sequence[str], options: Options, model: Model | None = None) -> Roles:
+    """The part each column plays, from the column names, the options and the model that scores them.
+
+    With a model, its features and its occasion are what is looked for. `input=auto` takes the data as transactions
+    where timestamp and amount are there. RequestError names the missing column and the option that maps it.
+    """
+    if len(names) > MAX_COLUMNS:
+        raise over("the number of columns", len(names), MAX_COLUMNS, "Send only the columns that are needed.")
+    if model is not None:
+        features = tuple(f.name if f.sign > 0 else f"-{f.name}" for f in model.features)
+        occasion = model.aggregation.occasion if model.aggregation else None
+    else:
+        features = tuple(options.features) if options.features is not None else None
+        occasion = options.occasion
+    return _assign(
+        tuple(names),
+        tuple(options.columns.items()),
+        options.input,
+        model.input if model else None,
+        features,
+        occasion,
+    )
+
+
+# Small requests repeat the same few schemas; 64 keys of at most MAX_COLUMNS names stay small.
+@lru_cache(maxsize=64)
+def _assign(
+    names: tuple[str, ...],
+    columns: tuple[tuple[str, str], ...],
+    asked: Literal["auto", "transactions", "customers"],
+    fitted_on: Kind | None,
+    features: tuple[str, ...] | None,
+    occasion: str | None,
+) -> Roles:
+    known = frozenset(names)
+    if len(known) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise RequestError(
+            ErrorCode.MALFORMED_BODY,
+            f"The column {twice!r} is there {names.count(twice)} times; each name can be used once. "
+            "Rename or leave out the others.",
+            column=twice,
+            found=names.count(twice),
+            wanted=1,
+        )
+    bare = tuple(name.removeprefix("-") for name in features) if features is not None else RFM
+    source = dict(columns)
+    _check_mapping(source, known, names, bare)
+
+    parts = {name: source.get(name, name) for name in (*INPUT_COLUMNS, *bare)}
+    rows_missing = [name for name in INPUT_COLUMNS[:3] if parts[name] not in known]
+    table_missing = [name for name in ("customer_id", *bare) if parts[name] not in known]
+    kind = _kind(asked, fitted_on, rows_missing, table_missing)
+    if kind is None:
+        raise _neither(names, rows_missing, table_missing)
+    missing = rows_missing if kind == "transactions" else table_missing
+    if missing:
+        raise _missing(missing[0], names, kind, feature=missing[0] in bare)
+
+    signed = features if features is not None else bare
+    signs = tuple(-1 if name in ("recency_days", "-recency_days") or name[0] == "-" else 1 for name in signed)
+    if kind == "customers":
+        roles = Roles(kind, parts["customer_id"], None, None, None, tuple(parts[n] for n in bare), bare, signs)
+    else:
+        strange = next((name for name in bare if name not in TRANSACTION_FEATURES), None)
+        if strange is not None:
+            raise RequestError(
+                ErrorCode.BAD_OPTION,
+                f"features={strange} cannot be computed from transactions, which give "
+                f"{', '.join(TRANSACTION_FEATURES)}. For a table with one row per customer say input=customers.",
+                option="features",
+                found=strange,
+                wanted=list(TRANSACTION_FEATURES),
+            )
+        order_id = parts["order_id"] if parts["order_id"] in known and occasion in (None, "order") else None
+        if occasion == "order" and order_id is None:
+            raise _missing("order_id", names, kind, why="occasion=order counts distinct order_id")
+        time, amount = parts["timestamp"], parts["amount"]
+        roles = Roles(kind, parts["customer_id"], time, amount, order_id, (), bare, signs)
+    clash = next((name for name in roles.sources if roles.sources.count(name) > 1), None)
+    if clash is not None:
+        plays = [part for part, name in parts.items() if name == clash]
+        raise RequestError(
+            ErrorCode.CONFLICTING_OPTIONS,
+            f"The column {clash!r} would be both {' and '.join(plays)}; map one of them to another column with "
+            "columns=.",
+            option="columns",
+            column=clash,
+            found=plays,
+        )
+    return roles
+
+
+def _check_mapping(
+    source: dict[str, str], known: frozenset[str], names: tuple[str, ...], features: Sequence[str]
+) -> None:
+    allowed = dict.fromkeys((*INPUT_COLUMNS, *TRANSACTION_FEATURES, *features))
+    for name, column in source.items():
+        if name not in allowed:
+            raise RequestError(
+                ErrorCode.BAD_OPTION,
+                f"columns={name}:{column} maps to {name!r}, which is no name of this service: write the service's "
+                f"name first, then yours. The names are {', '.join(allowed)}.",
+                option="columns",
+                found=name,
+                wanted=list(allowed),
+            )
+        if column not in known:
+            near = difflib.get_close_matches(column, names, 1)
+            raise RequestError(
+                ErrorCode.MISSING_COLUMN,
+                f"columns={name}:{column} names a column that is not in the data"
+                f"{f'; perhaps {near[0]!r} is meant' if near else ''}. The data has {_listed(names)}.",
+                option="columns",
+                column=column,
+                found=list(names[:50]),
+                wanted=column,
+            )
+
+
+def _kind(
+    asked: Literal["auto", "transactions", "customers"],
+    fitted_on: Kind | None,
+    rows_missing: list[str],
+    table_missing: list[str],
+) -> Kind | None:
+    if fitted_on == "customers":
+        if asked == "transactions":
+            raise RequestError(
+                ErrorCode.CONFLICTING_OPTIONS,
+                "input=transactions contradicts the model, which was fitted on a customers table and does not say how "
+                "transactions are aggregated. Send a customers table, or fit a model on transactions.",
+                option="input",
+                found="transactions",
+                wanted="customers",
+            )
+        return "customers"
+    if asked != "auto":
+        return asked
+    if "timestamp" not in rows_missing and "amount" not in rows_missing:
+        return "transactions"
+    return None if table_missing else "customers"
+
+
+_USUAL = {
+    "customer_id": ("customer", "client", "user", "household", "member", "buyer", "cust", "account", "客户", "会员"),
+    "timestamp": ("date", "time", "created", "purchased", "ordered", "day", "日期", "时间"),
+    "amount": ("sales", "amount", "total", "revenue", "value", "price", "paid", "sum", "金额"),
+    "order_id": ("order", "basket", "invoice", "receipt", "transaction", "订单"),
+}
+
+
+def _guess(name: str, names: Sequence[str]) -> str | None:
+    """The column that is likeliest meant by `name`, if one looks like it."""
+    few = [column for column in names[:200] if column and len(column) <= 100]
+    lowered = {column.lower(): column for column in reversed(few)}
+    near = difflib.get_close_matches(name.lower(), lowered, 1, 0.7)
+    if near:
+        return lowered[near[0]]
+    for word in _USUAL.get(name, ()):
+        for column in few:
+            if word in column.lower() and column not in INPUT_COLUMNS:
+                return column
+    return None
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(repr(name[:100]) for name in names[:20])
+    return (shown or "no columns") + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+
+
+def _remedy(missing: Sequence[str], names: Sequence[str]) -> str:
+    guesses = [(name, _guess(name, names)) for name in missing]
+    pairs = ",".join(f"{name}:{guess or '<your column>'}" for name, guess in guesses)
+    return f"{'Perhaps' if any(guess for _, guess in guesses) else 'Say'} columns={pairs}."
+
+
+def _missing(
+    name: str, names: Sequence[str], kind: Kind, *, feature: bool = False, why: str | None = None
+) -> RequestError:
+    what = why or (
+        "transactions have customer_id, timestamp and amount"
+        if kind == "transactions"
+        else "it is a feature; customers tables need features=, unless recency_days, frequency and monetary are there"
+        if feature
+        else "a customers table has customer_id and its features"
+    )
+    return RequestError(
+        ErrorCode.MISSING_COLUMN,
+        f"There is no column {name!r} ({what}). The data has {_listed(names)}. {_remedy([name], names)}",
+        column=name,
+        option="features" if feature else "columns",
+        found=list(names[:50]),
+        wanted=name,
+    )
+
+
+def _neither(names: Sequence[str], rows_missing: list[str], table_missing: list[str]) -> RequestError:
+    return RequestError(
+        ErrorCode.MISSING_COLUMN,
+        f"The data is neither transactions (missing {', '.join(rows_missing)}) nor a customers table (missing "
+        f"{', '.join(table_missing)}). It has {_listed(names)}. {_remedy(rows_missing, names)} For a table with one "
+        "row per customer, name its numeric columns with features=.",
+        column=rows_missing[0],
+        option="columns",
+        found=list(names[:50]),
+        wanted=rows_missing,
+    )

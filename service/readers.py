@@ -1,0 +1,70 @@
+"""Request bodies → record batches: the protocol all formats share, and the table of who reads what.
+
+`feed` and `finish` run on the event loop and only frame bytes; `decode` runs in a worker, once per piece and in
+order, and never waits for bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal, NamedTuple, Protocol
+
+import pyarrow as pa
+
+from proto.framing import Frame
+from proto.limits import Limits
+from proto.media import Media
+from proto.schemas import Wanted
+
+__all__ = ["Frame", "Reader", "Shape", "Whole", "decode_whole", "open_reader"]
+
+Shape = Literal["columns", "rows"]
+
+
+class Reader(Protocol):
+    """One request body."""
+
+    schema: pa.Schema | None
+    """All columns that came, once `decode` has seen the schema; also for bodies without a batch. Columns that play no
+    part have the type null where the format gives them none (JSON, CSV)."""
+    model: bytes | dict[str, Any] | None
+    """An inline model, as it came; set together with `schema`."""
+    shape: Shape
+    """The shape of a JSON body, for a reply in kind; `rows` for the other formats."""
+
+    def feed(self, chunk: bytes | memoryview) -> list[Frame]:
+        """The pieces that are complete with this chunk. Event loop."""
+
+    def finish(self) -> list[Frame]:
+        """The pieces that are complete with the end of the body. Event loop."""
+
+    def decode(self, piece: Frame) -> Iterator[pa.RecordBatch]:
+        """The batches of a piece: the columns that play a part (`Roles.sources`), validated. Worker."""
+
+    def close(self) -> None:
+        """Gives back what the reader holds; safe at any point."""
+
+
+class Whole(NamedTuple):
+    """A body decoded at once."""
+
+    schema: pa.Schema
+    model: bytes | dict[str, Any] | None
+    shape: Shape
+    batches: list[pa.RecordBatch]
+
+
+def open_reader(media: Media, wanted: Wanted, limits: Limits, content_encoding: str | None = None) -> Reader:
+    """A reader of one body. `wanted` is asked, in the worker, as soon as column names and inline model are known."""
+    raise NotImplementedError
+
+
+def decode_whole(
+    media: Media,
+    body: bytes | memoryview | pa.Buffer,
+    wanted: Wanted,
+    limits: Limits,
+    content_encoding: str | None = None,
+) -> Whole:
+    """A small body at once, with the same guards as `open_reader`."""
+    raise NotImplementedError
