@@ -1,0 +1,137 @@
+"""The commands. Every option of the service is a flag, made from its declaration in `proto/options.py`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+
+from proto.classes import Lang
+from proto.options import FitOptions, ScoreOptions, SegmentOptions
+from service.cli.failures import UserError, reported
+from service.cli.flags import flag_name, query_of, with_flags
+from service.settings import Settings
+
+__all__ = ["app"]
+
+OPTIONS = "Options of the service"
+FIXED = {"Fixed by the model.": "Fixed by the model: may be repeated, but not contradicted"}
+
+app = typer.Typer(
+    name="segserve",
+    help="Customer segmentation: transactions in, segments and value scores out.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+models = typer.Typer(name="model", help="Look at fitted models.", no_args_is_help=True, rich_markup_mode="rich")
+app.add_typer(models)
+
+Files = Annotated[
+    list[Path],
+    typer.Argument(metavar="FILES...", help="Parquet, CSV or Arrow files, or folders of them.", show_default=False),
+]
+Url = Annotated[
+    str | None,
+    typer.Option("--url", envvar="SEGSERVE_URL", help="A running server; without it everything runs in this process."),
+]
+Threads = Annotated[
+    int, typer.Option("--threads", min=0, max=256, help="Compute threads without a server; 0: all cores.")
+]
+OUT_HELP = "Where the rows go: .parquet, .csv, .arrow or .json."
+
+
+@app.command()
+@reported
+@with_flags(Settings, panel="Settings")
+def serve(**given: Any) -> None:
+    """Start the service. Every flag is also an environment variable: SEGSERVE_ and its name in capitals."""
+    try:
+        settings = Settings(**given)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        name = str(first["loc"][0]) if first["loc"] else "settings"
+        where = f"{flag_name(name)} or SEGSERVE_{name.upper()}"
+        raise UserError("A setting cannot be used", f"{where}={first['input']}: {first['msg']}") from None
+    from service.__main__ import serve as run_server
+
+    run_server(settings)
+
+
+@app.command()
+@reported
+@with_flags(SegmentOptions, panel=OPTIONS, skip=["init"])
+def segment(
+    files: Files,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help=OUT_HELP)] = None,
+    model_out: Annotated[Path | None, typer.Option("--model-out", help="Keep the fitted model here (.json).")] = None,
+    init: Annotated[
+        str | None,
+        typer.Option("--init", help="Model to start from, a file or its name on the server: keeps its segment ids."),
+    ] = None,
+    url: Url = None,
+    threads: Threads = 0,
+    **given: Any,
+) -> None:
+    """Fit segments to FILES, write one row per customer, and show where the money is."""
+    from service.cli.run import run
+
+    run("segment", files, query_of(given), out=out, model_out=model_out, url=url, model=init, threads=threads)
+
+
+@app.command()
+@reported
+@with_flags(FitOptions, panel=OPTIONS, skip=["init"])
+def fit(
+    files: Files,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Where the model goes (.json).", show_default=False)],
+    init: Annotated[
+        str | None,
+        typer.Option("--init", help="Model to start from, a file or its name on the server: keeps its segment ids."),
+    ] = None,
+    url: Url = None,
+    threads: Threads = 0,
+    **given: Any,
+) -> None:
+    """Fit segments to FILES and keep the model, to score with later."""
+    from service.cli.run import run
+
+    run("fit", files, query_of(given), out=None, model_out=out, url=url, model=init, threads=threads)
+
+
+@app.command()
+@reported
+@with_flags(ScoreOptions, panel=OPTIONS, skip=["model"], panels=FIXED)
+def score(
+    files: Files,
+    model: Annotated[
+        str,
+        typer.Option("--model", "-m", help="The model: a file, or its name on the server.", show_default=False),
+    ],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help=OUT_HELP)] = None,
+    url: Url = None,
+    threads: Threads = 0,
+    **given: Any,
+) -> None:
+    """Put the customers of FILES into the segments of a model."""
+    from service.cli.run import run
+
+    run("score", files, query_of(given), out=out, url=url, model=model, threads=threads)
+
+
+@models.command()
+@reported
+def show(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model file, or its name on the server.")],
+    url: Url = None,
+    lang: Annotated[Lang, typer.Option("--lang", help="How segments are named.")] = "en",
+) -> None:
+    """Show what a model knows: its segments, its features, and what it was fitted on."""
+    from service.cli.model import print_model
+    from service.cli.run import find_model
+
+    print_model(Console(), find_model(model, url), lang)

@@ -1,0 +1,126 @@
+"""One request from the command line, from files to files: against a server, or in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from rich.console import Console
+
+from proto.model import Model, dump_model, load_model
+from proto.options import FitOptions, ScoreOptions, SegmentOptions, parse_options
+from proto.roles import Options
+from service.cli.failures import UserError
+from service.cli.figures import size
+from service.cli.inputs import Source, latest, open_source
+from service.cli.outputs import MODEL_SUFFIXES, check_output, write_model, write_result
+from service.cli.progress import Progress
+from service.cli.remote import fetch_model, run_remote
+from service.cli.result import Kind, Result
+from service.cli.table import print_report
+
+__all__ = ["find_model", "run"]
+
+OPTIONS: dict[Kind, type[SegmentOptions | FitOptions | ScoreOptions]] = {
+    "segment": SegmentOptions,
+    "fit": FitOptions,
+    "score": ScoreOptions,
+}
+
+
+def run(
+    kind: Kind,
+    paths: Sequence[Path],
+    query: dict[str, str],
+    *,
+    out: Path | None,
+    model_out: Path | None = None,
+    url: str | None = None,
+    model: str | None = None,
+    threads: int = 0,
+    title: str | None = None,
+) -> None:
+    """Reads, sends or computes, writes, and prints the segment table.
+
+    `model` is what scores, or what a fit starts from: a file, or with `url` also the name of a model on the server.
+    """
+    for path, suffixes in ((out, None), (model_out, MODEL_SUFFIXES)):
+        if path is not None:
+            check_output(path, suffixes) if suffixes else check_output(path)
+    known = None if model is None else find_model(model, url)
+    with Progress() as progress:
+        progress.step("Reading the schema")
+        options, source, query = _prepare(kind, paths, query, known)
+
+        def sent() -> Iterator[pa.RecordBatch]:
+            progress.step("Sending" if url else "Reading", source.n_bytes)
+            yield from source.batches(lambda done: progress.at(done, size(done)))
+            progress.step("Scoring" if kind == "score" else "Segmenting")
+
+        with _answer(kind, source, sent(), options, query, known, url, threads) as result:
+            if out is not None:
+                write_result(result, out, lambda rows: progress.rows(rows, "Writing", result.customers_out))
+            else:
+                for _ in result.batches:  # to the closing marker: a reply that was cut is no reply
+                    pass
+            if model_out is not None and result.model is not None:
+                write_model(result.model, model_out)
+    lang = query.get("lang", "en")
+    print_report(Console(), result.summary, lang=lang if lang in ("code", "zh") else "en", title=title)  # type: ignore[arg-type]
+
+
+def _prepare(
+    kind: Kind, paths: Sequence[Path], query: dict[str, str], known: Model | None
+) -> tuple[Options, Source, dict[str, str]]:
+    """Options checked, files opened, and the query as it is sent.
+
+    A window needs to know as_of before the first row. Here the files can be read twice, so `max` is looked up.
+    """
+    wants_max = kind != "score" and "window" in query and query.get("as_of", "max") == "max"
+    kept = {name: value for name, value in query.items() if not (wants_max and name == "window")}
+    options = parse_options(OPTIONS[kind], kept.items())
+    source = open_source(paths, options, known if kind == "score" else None)
+    sent = {column for column in options.columns.values() if column in source.roles.sources}
+    if set(options.columns.values()) - sent:
+        pairs = [f"{name}:{column}" for name, column in options.columns.items() if column in sent]
+        kept["columns"] = ",".join(pairs)
+    if wants_max:
+        top = latest(source, source.roles.timestamp) if source.roles.timestamp else None
+        kept |= {"window": query["window"], "as_of": top or "now"}
+    if not kept.get("columns", "x"):
+        del kept["columns"]
+    return parse_options(OPTIONS[kind], kept.items()), source, kept
+
+
+@contextmanager
+def _answer(
+    kind: Kind,
+    source: Source,
+    batches: Iterator[pa.RecordBatch],
+    options: Any,
+    query: dict[str, str],
+    known: Model | None,
+    url: str | None,
+    threads: int,
+) -> Iterator[Result]:
+    if url is not None:
+        inline = None if known is None else dump_model(known)
+        with run_remote(url, kind, source.schema, batches, query, inline) as result:
+            yield result
+        return
+    from service.cli.local import run_here
+
+    yield run_here(kind, source.schema, batches, options, known, threads)
+
+
+def find_model(name: str, url: str | None) -> Model:
+    """A model file; else, with a server, the model it knows by that name."""
+    path = Path(name)
+    if path.is_file():
+        return load_model(path.read_bytes())
+    if url is not None:
+        return fetch_model(url, name)
+    raise UserError("No such model", f"There is no model file {path}.", "Make one with `segserve fit`.")
