@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from kernels.profiles import bin_counts, crosstab, match_segments, segment_sums
 
 from kernels.keys import stable_hash
 from kernels.kmeans import count_distinct, fit_kmeans
+from kernels.profiles import bin_counts, crosstab, match_segments, segment_sums
 from kernels.scaling import (
     SCORE_PROBABILITIES,
     centre_and_spread,

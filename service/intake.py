@@ -54,22 +54,22 @@ class Left:
         """Counts the holes of a batch, or refuses them: `names` maps our column names to the sender's."""
         if policy == "error" and holes.nulls:
             ours, count = next(iter(holes.nulls.items()))
-            column, row = names[ours], rows_before + holes.first_null[ours]
+            column, row = names[ours], rows_before + holes.first_null[ours] + 1
             raise RequestError(
                 ErrorCode.NULLS,
                 f"Column {column} has {count:,} missing value{'s' if count > 1 else ''} in the batch that was read "
-                f"last; the first is in row {row:,} (counted from 0). Fill them, or leave such rows out with "
+                f"last; the first is in row {row:,}. Fill them, or leave such rows out with "
                 "nulls=drop.",
                 column=column,
                 count=count,
                 row=row,
             )
         if policy == "error" and holes.not_finite:
-            row = rows_before + holes.first_not_finite
+            row = rows_before + holes.first_not_finite + 1
             raise RequestError(
                 ErrorCode.NOT_FINITE,
                 f"{holes.not_finite:,} value{'s are' if holes.not_finite > 1 else ' is'} NaN or infinite in the batch "
-                f"that was read last; the first is in row {row:,} (counted from 0). Correct them, or leave such rows "
+                f"that was read last; the first is in row {row:,}. Correct them, or leave such rows "
                 "out with nulls=drop.",
                 column=next((names[n] for n in ("amount",) if n in names), None),
                 count=holes.not_finite,
@@ -191,11 +191,11 @@ class TransactionsIntake:
             raise RequestError(
                 ErrorCode.REFUNDS,
                 f"{counts.refund_rows:,} row(s) have an amount below 0, the first in row "
-                f"{counts.first_refund_row:,} (counted from 0); refunds=error allows none. refunds=net lets them lower "
+                f"{counts.first_refund_row + 1:,}; refunds=error allows none. refunds=net lets them lower "
                 "the customer's total, refunds=drop leaves them out.",
                 column=self._names["amount"],
                 count=int(counts.refund_rows),
-                row=int(counts.first_refund_row),
+                row=int(counts.first_refund_row) + 1,
             )
 
     def finish(self) -> Population:
@@ -283,10 +283,10 @@ class CustomersIntake:
             value = arrays["customer_id"][row].as_py()
             raise RequestError(
                 ErrorCode.DUPLICATE_CUSTOMER,
-                f"Customer {value!r} appears again in row {self.rows_in + row:,} (counted from 0). A customers table "
+                f"Customer {value!r} appears again in row {self.rows_in + row + 1:,}. A customers table "
                 "has one row per customer; for one row per purchase send timestamp and amount (input=transactions).",
                 column=self._names["customer_id"],
-                row=self.rows_in + row,
+                row=self.rows_in + row + 1,
                 found=str(value),
             )
         for part, name in zip(self._parts, self._features, strict=True):

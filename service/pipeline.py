@@ -72,11 +72,16 @@ class Job:
     def rows_in(self) -> int:
         return self._intake.rows_in if self._intake else 0
 
+    def require_model(self) -> None:
+        """Refuses to score without a model, before anything is said about columns."""
+        if isinstance(self.options, ScoreOptions) and self._model is None:
+            raise _no_model()
+
     def start(self, schema: pa.Schema) -> None:
         """Decides which column plays which part; RequestError when one is missing or of a wrong type."""
+        self.require_model()
         if isinstance(self.options, ScoreOptions):
-            if self._model is None:
-                raise _no_model()
+            assert self._model is not None
             _refuse_contradiction(self.options, self._model)
         plan = resolve(schema, self.options, self._model if isinstance(self.options, ScoreOptions) else None)
         self._plan = plan

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from kernels.profiles import bin_counts, psi, segment_sums
 
+from kernels.profiles import bin_counts, psi, segment_sums
 from kernels.scoring import Scoring, score
 from proto.classes import RFM
 from proto.model import Model, Notice

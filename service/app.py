@@ -1,0 +1,164 @@
+"""The application: a visible table of routes, handlers, and the lifespan that compiles the kernels."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException
+from starlette.routing import Route
+
+from proto.errors import ErrorCode, RequestError, problem
+from proto.model import dump_model
+from proto.options import FitOptions, ScoreOptions, SegmentOptions
+from service.endpoints import Endpoint
+from service.logs import log
+from service.models import ModelStore, ModelStoreError
+from service.openapi import add_endpoints
+from service.settings import Settings
+from service.state import State
+
+__all__ = ["create_app"]
+
+TITLE = "segserve"
+VERSION = "0.1.0"
+DESCRIPTION = "Transactions in, customer segments and value scores out. The wire contract: proto/README.md."
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The service with these settings; it answers /healthz at once and computes once /readyz says so."""
+    state = State.of(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        warming = asyncio.create_task(_get_ready(state))
+        yield
+        if not warming.done():
+            await asyncio.wait([warming])
+        state.close()
+
+    app = FastAPI(title=TITLE, version=VERSION, description=DESCRIPTION, lifespan=lifespan, redoc_url=None)
+    app.state.segserve = state
+    for kind in (SegmentOptions, FitOptions, ScoreOptions):
+        app.router.routes.append(Route(f"/v1/{kind.name}", Endpoint(kind, state), methods=["POST"]))
+    _add_models(app, state)
+    _add_operations(app, state)
+    app.add_exception_handler(HTTPException, _not_routed)
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            document = get_openapi(title=TITLE, version=VERSION, description=DESCRIPTION, routes=app.routes)
+            app.openapi_schema = add_endpoints(document)
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+    return app
+
+
+async def _get_ready(state: State) -> None:
+    """Compiles every kernel and reads the models, in a thread, so that /healthz answers meanwhile."""
+    from kernels.warmup import warm_up
+
+    start = time.perf_counter()
+    try:
+        signatures = await asyncio.to_thread(warm_up)
+        state.models = await asyncio.to_thread(ModelStore.read, state.settings.models)
+    except ModelStoreError as error:
+        state.failure = str(error)
+        log.error("not ready", extra={"fields": {"reason": state.failure}})
+        return
+    except Exception as error:
+        state.failure = f"{type(error).__name__}: {error}"
+        log.exception("not ready", extra={"fields": {"reason": state.failure}})
+        return
+    seconds = time.perf_counter() - start
+    state.metrics.kernels.set(signatures)
+    state.metrics.warm_up_seconds.set(seconds)
+    state.metrics.models.set(len(state.models))
+    state.metrics.ready.set(1)
+    state.ready = True
+    fields = {
+        "kernel_signatures": signatures,
+        "models": [name for name, _ in state.models],
+        "threads": state.team.n_threads,
+        "warm_up_seconds": round(seconds, 3),
+    }
+    log.info("ready", extra={"fields": fields})
+
+
+def _json(content: Any, status: int = 200, media_type: str = "application/json", **headers: str) -> Response:
+    return Response(orjson.dumps(content, default=str), status, headers=headers, media_type=media_type)
+
+
+def _refusal(error: RequestError, **headers: str) -> Response:
+    return _json(problem(error), error.status, "application/problem+json", **headers)
+
+
+def _add_models(app: FastAPI, state: State) -> None:
+    @app.get("/v1/models", summary="The models this replica was started with", tags=["models"])
+    async def models() -> Response:
+        listed = [
+            {
+                "name": name,
+                "id": model.id,
+                "input": model.input,
+                "features": [f.name for f in model.features],
+                "segments": [s.code for s in model.segments],
+                "customers": model.fitted_on.customers,
+                "as_of": model.fitted_on.as_of,
+            }
+            for name, model in state.models
+        ]
+        return _json({"models": listed})
+
+    @app.get("/v1/models/{name}", summary="One model, by name or id", tags=["models"])
+    async def one_model(name: str) -> Response:
+        try:
+            return Response(dump_model(state.models.get(name)), media_type="application/json")
+        except RequestError as error:
+            return _refusal(error)
+
+
+def _add_operations(app: FastAPI, state: State) -> None:
+    @app.get("/healthz", summary="The process is alive", tags=["operations"])
+    async def healthz() -> Response:
+        return _json({"status": "alive"})
+
+    @app.get("/readyz", summary="Every kernel is compiled and the models are read", tags=["operations"])
+    async def readyz() -> Response:
+        if state.ready:
+            return _json({"status": "ready"})
+        if state.failure is not None:
+            return _json({"status": "failed", "reason": state.failure}, 503)
+        return _json({"status": "starting"}, 503)
+
+    @app.get("/metrics", summary="Prometheus metrics", tags=["operations"])
+    async def metrics() -> Response:
+        return Response(state.metrics.exposition(), media_type="text/plain; version=1.0.0; charset=utf-8")
+
+
+async def _not_routed(request: Request, error: Exception) -> Response:
+    """404 and 405 as problems, naming what there is."""
+    assert isinstance(error, HTTPException)
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        allowed = headers.get("Allow", headers.get("allow", ""))
+        refusal = RequestError(
+            ErrorCode.METHOD_NOT_ALLOWED,
+            f"{request.url.path} does not answer {request.method}; it answers {allowed}.",
+            found=request.method,
+            wanted=allowed.split(", "),
+        )
+    else:
+        refusal = RequestError(
+            ErrorCode.NOT_FOUND,
+            f"There is nothing at {request.url.path}; /docs lists the addresses.",
+            found=request.url.path,
+        )
+    return _refusal(refusal, **headers)

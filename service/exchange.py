@@ -1,0 +1,121 @@
+"""One HTTP exchange over ASGI: reading the body, noticing that the client is gone, answering.
+
+Watching for a disconnect reads from the same channel as the body, so it starts only once the body is read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+__all__ = ["ClientGone", "Exchange"]
+
+DRAIN_BYTES = 64 << 20
+DRAIN_SECONDS = 5.0
+
+Receive = Callable[[], Any]
+Send = Callable[[Any], Any]
+
+
+class ClientGone(Exception):
+    """The client closed the connection."""
+
+
+class Exchange:
+    """Request and response of one ASGI call; counts bytes both ways."""
+
+    def __init__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        self._receive, self._send = receive, send
+        self.headers: dict[bytes, bytes] = dict(scope["headers"])
+        self.request_id = self._request_id()
+        self.received_bytes = 0
+        self.sent_bytes = 0
+        self.started = False
+        self.finished = False
+        self.status = 0
+        self._body_read = False
+        self._body_touched = False
+
+    def _request_id(self) -> str:
+        """The caller's X-Request-ID where it is a decent one, else a new one."""
+        given = self.headers.get(b"x-request-id", b"")
+        if 0 < len(given) <= 128 and given.isascii() and given.decode().isprintable():
+            return given.decode()
+        return uuid.uuid4().hex
+
+    def header(self, name: bytes) -> str | None:
+        value = self.headers.get(name)
+        return None if value is None else value.decode("latin-1")
+
+    @property
+    def content_length(self) -> int | None:
+        value = self.headers.get(b"content-length")
+        return int(value) if value is not None and value.isdigit() else None
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it arrives; ClientGone when it breaks off."""
+        self._body_touched = True
+        while not self._body_read:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise ClientGone
+            body: bytes = message.get("body", b"")
+            self.received_bytes += len(body)
+            self._body_read = not message.get("more_body", False)
+            if body:
+                yield body
+
+    async def body(self) -> bytes:
+        """The whole of a small body."""
+        parts = [chunk async for chunk in self.chunks()]
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    async def drain(self) -> bool:
+        """Reads and drops the rest of a refused body, so that the client gets to read the answer.
+
+        Most clients send everything before they read, and closing on one that still sends loses the answer. Gives up
+        after 64 MiB or 5 s. A client that waits for 100-continue has sent nothing yet. Returns whether the
+        connection can go on.
+        """
+        if self._body_read:
+            return True
+        if not self._body_touched and self.headers.get(b"expect", b"").lower() == b"100-continue":
+            return False
+        if not self._body_touched and self.content_length is None and b"transfer-encoding" not in self.headers:
+            return True
+        deadline = time.monotonic() + DRAIN_SECONDS
+        before = self.received_bytes
+        try:
+            async with asyncio.timeout_at(asyncio.get_running_loop().time() + DRAIN_SECONDS):
+                async for _ in self.chunks():
+                    if self.received_bytes - before > DRAIN_BYTES or time.monotonic() > deadline:
+                        return False
+        except TimeoutError:
+            return False
+        return True
+
+    async def gone(self) -> bool:
+        """Waits for the end of the exchange, once the body is read: True when the client left before its answer."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        return not self.finished
+
+    async def start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        self.started = True
+        self.status = status
+        headers = [*headers, (b"x-request-id", self.request_id.encode())]
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def send(self, body: bytes, *, more: bool) -> None:
+        self.sent_bytes += len(body)
+        self.finished = not more  # before the await: the server may report the end of the exchange while it runs
+        await self._send({"type": "http.response.body", "body": body, "more_body": more})
+
+    async def respond(self, status: int, body: bytes, content_type: bytes, *headers: tuple[bytes, bytes]) -> None:
+        """A whole response with its length."""
+        length = str(len(body)).encode()
+        await self.start(status, [(b"content-type", content_type), (b"content-length", length), *headers])
+        await self.send(body, more=False)

@@ -1,0 +1,42 @@
+"""The same job in this process: what the command line runs when it is given no server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+import pyarrow as pa
+from kernels.warmup import warm_up
+
+from proto.limits import Limits
+from proto.model import Model
+from service.outcome import Outcome
+from service.pipeline import Job, Kind, Options
+from service.settings import available_cores
+from service.threads import ThreadTeam
+
+__all__ = ["run_local"]
+
+
+def run_local(
+    kind: Kind,
+    batches: Iterable[pa.RecordBatch],
+    schema: pa.Schema,
+    options: Options,
+    model: Model | None = None,
+    threads: int = 0,
+) -> Outcome:
+    """Segments, fits or scores the batches; `threads` 0 takes the cores there are. RequestError as over HTTP."""
+    assert options.name == kind
+    warm_up()
+    job = Job(options, model, limits=Limits(), team=ThreadTeam(threads or available_cores()), now_ns=time.time_ns())
+    job.start(schema)
+    for batch in batches:
+        for piece in _validated(batch):
+            job.add(piece)
+    return job.finish()
+
+
+def _validated(batch: pa.RecordBatch) -> Iterable[pa.RecordBatch]:
+    batch.validate()
+    yield batch

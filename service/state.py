@@ -1,0 +1,36 @@
+"""What all requests of one process share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from service.admission import Admission
+from service.metrics import Metrics
+from service.models import ModelStore
+from service.settings import Settings
+from service.threads import ThreadTeam
+
+__all__ = ["State"]
+
+
+@dataclass
+class State:
+    """Made when the app is made; `ready` turns true once every kernel is compiled and the models are read."""
+
+    settings: Settings
+    metrics: Metrics
+    team: ThreadTeam
+    admission: Admission
+    models: ModelStore = field(default_factory=lambda: ModelStore({}))
+    ready: bool = False
+    failure: str | None = None
+
+    @classmethod
+    def of(cls, settings: Settings) -> State:
+        metrics = Metrics()
+        n = settings.n_threads
+        return cls(settings, metrics, ThreadTeam(n), Admission(settings.max_requests, n, metrics))
+
+    def close(self) -> None:
+        self.admission.close()
+        self.team.close()

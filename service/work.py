@@ -1,0 +1,184 @@
+"""One request's synchronous side: a reader feeding a job, timed by stage; one call at a time, in worker threads."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import orjson
+
+from proto.errors import ErrorCode, RequestError
+from proto.limits import Limits
+from proto.media import Media
+from proto.model import Model, dump_model
+from proto.options import FitOptions, ScoreOptions
+from proto.schemas import Roles, assign
+from service.metrics import StageTimer
+from service.models import ModelStore, inline_model
+from service.outcome import Outcome
+from service.pipeline import Job, Options
+from service.readers import Frame, Shape, decode_whole, open_reader
+from service.threads import ThreadTeam
+from service.writers import encode
+
+__all__ = ["Cancelled", "Work"]
+
+INLINE = "inline"
+
+
+class Cancelled(Exception):
+    """The client is gone; nobody will read the answer."""
+
+
+class Work:
+    """Body pieces in, reply pieces out.
+
+    The model is the named one, or the one that comes with the data; for segment and fit it is the one to start from
+    (`init=` a name, or `init=inline`).
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        media_in: Media,
+        content_encoding: str | None,
+        *,
+        store: ModelStore,
+        limits: Limits,
+        team: ThreadTeam,
+        timer: StageTimer,
+        expected_bytes: int | None,
+    ) -> None:
+        self._options, self._limits, self._timer = options, limits, timer
+        self._media_in, self._content_encoding = media_in, content_encoding
+        self._cancelled = threading.Event()
+        named = options.model if isinstance(options, ScoreOptions) else options.init
+        self._takes_inline = named is None if isinstance(options, ScoreOptions) else named == INLINE
+        self._model: Model | None = store.get(named) if named is not None and named != INLINE else None
+        self._shape: Shape = "columns"
+        self._job_arguments: dict[str, Any] = {
+            "limits": limits,
+            "team": team,
+            "now_ns": time.time_ns(),
+            "expected_bytes": expected_bytes,
+            "check": self._check,
+        }
+        self._job: Job | None = None
+        self._started = False
+        self._reader = open_reader(media_in, self._wanted, limits, content_encoding)
+
+    def cancel(self) -> None:
+        """Ends the work at its next step. From any thread."""
+        self._cancelled.set()
+
+    def _check(self) -> None:
+        if self._cancelled.is_set():
+            raise Cancelled
+
+    def _wanted(self, names: Sequence[str], found: Any) -> Roles:
+        if self._takes_inline:
+            if found is not None:
+                self._model = inline_model(found)
+            elif not isinstance(self._options, ScoreOptions):
+                raise RequestError(
+                    ErrorCode.MISSING_MODEL,
+                    "init=inline starts from the model that comes with the data, and there is none (Arrow or Parquet "
+                    'schema metadata "segserve.model", or "model" in a JSON body).',
+                    option="init",
+                )
+        elif found is not None and isinstance(self._options, ScoreOptions):
+            raise RequestError(
+                ErrorCode.CONFLICTING_OPTIONS,
+                f"There is a model with the data, and model={self._options.model} names another; send one of the two.",
+                option="model",
+            )
+        self._job = Job(self._options, self._model, **self._job_arguments)
+        if isinstance(self._options, ScoreOptions):
+            self._job.require_model()
+        return assign(names, self._options, self._model if isinstance(self._options, ScoreOptions) else None)
+
+    # Taking the body
+
+    def feed(self, chunk: bytes | memoryview) -> list[Frame]:
+        """The pieces that are complete with this chunk. Event loop; frames only."""
+        return self._reader.feed(chunk)
+
+    def end(self) -> list[Frame]:
+        """The pieces that are complete with the end of the body. Event loop."""
+        return self._reader.finish()
+
+    def take(self, piece: Frame) -> None:
+        """Decodes and aggregates one piece."""
+        self._check()
+        batches = self._reader.decode(piece)
+        while True:
+            with self._timer.stage("decode"):
+                batch = next(batches, None)
+            self._start()
+            if batch is None:
+                return
+            with self._timer.stage("aggregate"):
+                assert self._job is not None
+                self._job.add(batch)
+
+    def take_whole(self, body: bytes) -> None:
+        """Decodes and aggregates a body that is small enough to be taken at once."""
+        with self._timer.stage("decode"):
+            whole = decode_whole(self._media_in, body, self._wanted, self._limits, self._content_encoding)
+        assert self._job is not None
+        self._shape = whole.shape
+        self._job.start(whole.schema)
+        self._started = True
+        with self._timer.stage("aggregate"):
+            for batch in whole.batches:
+                self._job.add(batch)
+
+    def _start(self) -> None:
+        if not self._started and self._reader.schema is not None:
+            assert self._job is not None
+            self._shape = self._reader.shape
+            self._job.start(self._reader.schema)
+            self._started = True
+
+    # Answering
+
+    def finish(self) -> Outcome:
+        """Fits or scores what came."""
+        assert self._job is not None
+        with self._timer.stage("compute"):
+            return self._job.finish()
+
+    @property
+    def rows_in(self) -> int:
+        return self._job.rows_in if self._job else 0
+
+    def reply(self, outcome: Outcome, media_out: Media) -> Iterator[bytes]:
+        """The reply's pieces."""
+        if isinstance(self._options, FitOptions):
+            yield dump_model(outcome.model)
+            return
+        assert outcome.schema is not None
+        pieces = encode(
+            media_out,
+            self._shape,
+            outcome.schema,
+            outcome.batches(),
+            summary=orjson.dumps(outcome.summary.model_dump(mode="json")),
+            model=None if isinstance(self._options, ScoreOptions) else dump_model(outcome.model),
+            rows_in=outcome.rows_in,
+            customers_out=outcome.customers_out,
+        )
+        while True:
+            self._check()
+            with self._timer.stage("encode"):
+                piece = next(pieces, None)
+            if piece is None:
+                return
+            yield piece
+
+    def close(self) -> None:
+        """Gives back what the request holds."""
+        self._reader.close()
+        self._job = None
