@@ -271,7 +271,8 @@ class _Fitting(_Options):
     seed: int = Field(default=0, ge=0, le=EXACT_SEED, description="Seed of the random numbers.")
     init: str | None = Field(
         default=None,
-        description="Name of a model to start from: its centroids are the start, its segment ids are kept.",
+        description="Model to start from, so that segment ids are kept: a name, or inline for the one that comes with "
+        "the data.",
     )
     class_cut: Literal["mean", "median"] = Field(
         default="mean", description="What a customer's own class compares with: the mean or the median."

@@ -21,7 +21,7 @@ class _Server(uvicorn.Server):
     """uvicorn, ending with exit code 0 after a graceful shutdown instead of dying of the signal it was sent."""
 
     @contextmanager
-    def capture_signals(self) -> Iterator[None]:  # type: ignore[override]
+    def capture_signals(self) -> Iterator[None]:
         before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield

@@ -85,11 +85,11 @@ class Endpoint:
             )
             if exchange.started:
                 raise
-            error = RequestError(
+            failure = RequestError(
                 ErrorCode.INTERNAL, "The service failed on this request; its log has the reason under the request id."
             )
-            self._state.metrics.errors.labels(str(error.code)).inc()
-            await self._refuse(exchange, error, outcome)
+            self._state.metrics.errors.labels(str(failure.code)).inc()
+            await self._refuse(exchange, failure, outcome)
         finally:
             self._record(exchange, timer, facts, outcome)
 

@@ -147,7 +147,7 @@ class TransactionsIntake:
             ticks_per_day=tpd,
             zone_transitions=zone.transitions * ticks_per_second,
             zone_offsets=zone.offsets * ticks_per_second,
-            amount_kind=cols.amount_kind(self._types["amount"]),  # type: ignore[arg-type]
+            amount_kind=cols.amount_kind(self._types["amount"]),
             fixed_ids=cols.is_fixed_id(self._types["customer_id"]),
             fixed_orders=cols.is_fixed_id(self._types["order_id"]) if "order_id" in self._types else None,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +23,10 @@ Labels = npt.NDArray[np.int32]
 DRIFT_CUSTOMERS = 1_000
 DRIFT_THRESHOLD = 0.25
 HISTORY_TOLERANCE = 0.1
+PREPARED_MODELS = 64
+
+# An id is the digest of its model, so one entry can never stand for two; two threads may both make the same one.
+_prepared: dict[str, Scoring] = {}
 
 
 class Scored(NamedTuple):
@@ -34,30 +37,14 @@ class Scored(NamedTuple):
 
 
 def scoring_of(model: Model) -> Scoring:
-    """The kernel's parameters of a model, prepared once per model."""
-    return _scoring_by_id(model.id, model) if model.id else _build(model)
-
-
-class _Identified:
-    """Hashable stand-in, so that the cache looks at a model's id and not at its thousands of numbers."""
-
-    def __init__(self, model_id: str, model: Model) -> None:
-        self.model_id, self.model = model_id, model
-
-    def __hash__(self) -> int:
-        return hash(self.model_id)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Identified) and other.model_id == self.model_id
-
-
-def _scoring_by_id(model_id: str, model: Model) -> Scoring:
-    return _cached(_Identified(model_id, model))
-
-
-@functools.lru_cache(maxsize=64)
-def _cached(identified: _Identified) -> Scoring:
-    return _build(identified.model)
+    """The kernel's parameters of a model; those of the last few models are remembered by id."""
+    scoring = _prepared.get(model.id)
+    if scoring is None:
+        scoring = _build(model)
+        if len(_prepared) >= PREPARED_MODELS:
+            _prepared.clear()
+        _prepared[model.id] = scoring
+    return scoring
 
 
 def _build(model: Model) -> Scoring:
