@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import StrEnum
 from functools import lru_cache
+from typing import Literal
 
 from proto.errors import ErrorCode, RequestError
 
-__all__ = ["Media", "media_of", "negotiate"]
+__all__ = ["Media", "Shape", "media_of", "negotiate"]
+
+Shape = Literal["columns", "rows"]
+"""The two shapes of a JSON body; a reply has the shape of its request."""
 
 
 class Media(StrEnum):

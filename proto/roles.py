@@ -61,7 +61,7 @@ def assign(names: Sequence[str], options: Options, model: Model | None = None) -
     if len(names) > MAX_COLUMNS:
         raise over("the number of columns", len(names), MAX_COLUMNS, "Send only the columns that are needed.")
     if model is not None:
-        features = tuple(f.name if f.sign > 0 else f"-{f.name}" for f in model.features)
+        features: tuple[str, ...] | None = tuple(f.name if f.sign > 0 else f"-{f.name}" for f in model.features)
         occasion = model.aggregation.occasion if model.aggregation else None
     else:
         features = tuple(options.features) if options.features is not None else None

@@ -7,18 +7,17 @@ order, and never waits for bytes.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import pyarrow as pa
 
 from proto.framing import Frame
 from proto.limits import Limits
-from proto.media import Media
+from proto.media import Media, Shape
 from proto.schemas import Wanted
+from service.arrow_reader import ArrowReader, read_arrow
 
 __all__ = ["Frame", "Reader", "Shape", "Whole", "decode_whole", "open_reader"]
-
-Shape = Literal["columns", "rows"]
 
 
 class Reader(Protocol):
@@ -56,6 +55,8 @@ class Whole(NamedTuple):
 
 def open_reader(media: Media, wanted: Wanted, limits: Limits, content_encoding: str | None = None) -> Reader:
     """A reader of one body. `wanted` is asked, in the worker, as soon as column names and inline model are known."""
+    if media is Media.ARROW:
+        return ArrowReader(wanted, limits)
     raise NotImplementedError
 
 
@@ -67,4 +68,7 @@ def decode_whole(
     content_encoding: str | None = None,
 ) -> Whole:
     """A small body at once, with the same guards as `open_reader`."""
+    if media is Media.ARROW:
+        schema, model, batches = read_arrow(pa.py_buffer(body), wanted, limits)
+        return Whole(schema, model, "rows", batches)
     raise NotImplementedError
