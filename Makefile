@@ -1,0 +1,73 @@
+# One command per habit. A fresh machine needs Python 3.11 or later, make and git; everything else is installed into .venv
+# from the lock files, which pin every package by hash.
+
+PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-emit-find-links \
+	--custom-compile-command "make lock" $(OPTIONS)
+
+DATA ?= completejourney
+COLUMNS ?=
+OPTIONS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo serve test check format lock setup clean
+
+help: ## Say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.installed ## Segment real shop data: DATA=completejourney (default), cdnow, or FILE with COLUMNS=…
+	@$(BIN)/python -m loadtests.demo "$(DATA)" $(if $(COLUMNS),--columns "$(COLUMNS)") $(OPTIONS)
+
+serve: $(VENV)/.installed ## Start the service; OPTIONS="--port 9000" for its flags
+	@$(BIN)/segserve serve $(OPTIONS)
+
+test: $(VENV)/.installed-dev ## Run all tests
+	@$(BIN)/python -m pytest $(OPTIONS)
+
+check: $(VENV)/.installed-dev ## Lint, format check, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.installed-dev ## Format the code
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: $(VENV)/.installed-dev ## Pin every package by hash; OPTIONS=--upgrade for newer versions
+	$(LOCK) --extra dev --group build --output-file requirements-dev.lock pyproject.toml
+	$(LOCK) --extra cli --constraint requirements-dev.lock --output-file requirements.lock pyproject.toml
+	$(LOCK) --group build --constraint requirements-dev.lock --output-file requirements-build.lock
+
+setup: $(VENV)/.installed-dev ## Install everything into .venv
+
+clean: ## Remove .venv and fetched data
+	rm -rf $(VENV) .demo
+
+# What the service and the command line need, and the project itself, in place.
+$(VENV)/.installed: requirements.lock requirements-build.lock pyproject.toml | $(BIN)/python
+	@echo "Installing the service into $(VENV) …"
+	@$(PIP) --require-hashes -r requirements.lock -r requirements-build.lock
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
+	@echo "Installing the tools for tests and checks into $(VENV) …"
+	@$(PIP) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(BIN)/python:
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "segserve needs Python 3.11 or later, and none was found. Install it, or name one: make PYTHON=/path/to/python3" >&2; \
+		exit 1; \
+	fi
+	@if ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
+		echo "segserve needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) --version 2>&1). Name another: make PYTHON=/path/to/python3" >&2; \
+		exit 1; \
+	fi
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "Python's venv module could not make $(VENV); on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
