@@ -59,7 +59,7 @@ def serve(**given: Any) -> None:
         raise UserError("A setting cannot be used", f"{where}={first['input']}: {first['msg']}") from None
     from service.__main__ import serve as run_server
 
-    run_server(settings)
+    raise typer.Exit(run_server(settings))
 
 
 @app.command()

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import pyarrow as pa
 
 from proto.model import Model
+from proto.roles import Options
 from service.cli.result import Kind, Result
 
 __all__ = ["run_here"]
 
 
 def run_here(
-    kind: Kind, schema: pa.Schema, batches: Iterable[pa.RecordBatch], options: Any, model: Model | None, threads: int
+    kind: Kind,
+    schema: pa.Schema,
+    batches: Iterable[pa.RecordBatch],
+    options: Options,
+    model: Model | None,
+    threads: int,
 ) -> Result:
     """The outcome of the pipeline on the batches."""
     from service.local import run_local  # compiles or loads the kernels
@@ -22,7 +27,7 @@ def run_here(
     outcome = run_local(kind, batches, schema, options, model, threads)
     return Result(
         summary=outcome.summary,
-        model=outcome.model,
+        model=None if kind == "score" else outcome.model,
         schema=outcome.schema,
         batches=iter(outcome.batches()) if outcome.schema is not None else iter(()),
         rows_in=outcome.rows_in,

@@ -51,6 +51,8 @@ def run(
         if path is not None:
             check_output(path, suffixes) if suffixes else check_output(path)
     known = None if model is None else find_model(model, url)
+    if known is not None and kind != "score":
+        query = query | {"init": "inline"}
     with Progress() as progress:
         progress.step("Reading the schema")
         options, source, query = _prepare(kind, paths, query, known)
