@@ -1,0 +1,59 @@
+"""Rows per UTC day, to find out whether the latest row stands far from all the others.
+
+    day = ⌊tick / ticks_per_day⌋, clipped to 1900 … 2200
+
+Clipped, so that a table of days costs the same whatever times are sent; what lies outside counts in the outermost day.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernels._jit import kernel, readonly
+
+FIRST_DAY = -25_567  # 1900-01-01, in days since 1970-01-01
+LAST_DAY = 84_006  # 2200-01-01
+_ALL = np.zeros(0, dtype=np.uint8)
+
+
+@kernel
+def _count(
+    ticks: NDArray[np.int64], keep: NDArray[np.uint8], ticks_per_day: int, counts: NDArray[np.int64]
+) -> tuple[int, int, int]:
+    """Add the kept rows to counts; return (rows, first day, last day), days as places in counts."""
+    rows, first, last = 0, len(counts), -1
+    for i in range(len(ticks)):
+        if len(keep) == 0 or keep[i] != 0:
+            place = min(max(ticks[i] // ticks_per_day, FIRST_DAY), LAST_DAY) - FIRST_DAY
+            counts[place] += 1
+            rows += 1
+            first = min(first, place)
+            last = max(last, place)
+    return rows, first, last
+
+
+class DayCounts:
+    """How many rows each day has; one per table, filled batch by batch."""
+
+    def __init__(self, ticks_per_day: int) -> None:
+        self.ticks_per_day = int(ticks_per_day)
+        self.n_rows = 0
+        self._counts = np.zeros(LAST_DAY - FIRST_DAY + 1, dtype=np.int64)  # untouched pages take no memory
+        self._first, self._last = len(self._counts), -1
+
+    def add(self, ticks: NDArray[np.int64], keep: NDArray[np.bool_] | None = None) -> None:
+        """Count the rows of ticks int64[n] whose keep bool[n] is True (all when keep is None)."""
+        kept = _ALL if keep is None else readonly(keep.view(np.uint8))
+        rows, first, last = _count(readonly(ticks), readonly(kept), self.ticks_per_day, self._counts)
+        self.n_rows += rows
+        self._first, self._last = min(self._first, first), max(self._last, last)
+
+    def percentile(self, p: float) -> int:
+        """Return the first tick of the day by which p per cent of the rows have happened (nearest rank).
+
+        A ValueError when no row was counted. Days before 1900 read as 1900-01-01, days after 2200 as 2200-01-01.
+        """
+        if self.n_rows == 0:
+            raise ValueError("percentile: found no rows, wanted at least one; add rows first")
+        rank = max(1, int(np.ceil(self.n_rows * p / 100)))
+        running = np.cumsum(self._counts[self._first : self._last + 1])
+        return (int(np.searchsorted(running, rank)) + self._first + FIRST_DAY) * self.ticks_per_day

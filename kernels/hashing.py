@@ -1,0 +1,176 @@
+"""Hash customer and order ids, and part rows by hash.
+
+    fold(a, b) = high(a·b) xor low(a·b)          h ← fold(h xor word, multiplier) over the key's 8-byte words
+
+Source: the folded 128-bit multiplication of wyhash (Wang Yi) and foldhash (Peters). Start value and multiplier both
+come from the seed, so that nobody who does not know it can craft ids that collide.
+"""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernels._jit import fold_multiply, kernel, load_u64, readonly
+
+STABLE_SEED = 0x5E65E7E  # fixed for ever: the order of the sample in a fit depends on it
+_GOLDEN = np.uint64(0x9E37_79B9_7F4A_7C15)
+_M64 = (1 << 64) - 1
+_EMPTY = np.zeros(0, dtype=np.uint8)
+
+
+class FixedKeys(NamedTuple):
+    """Integer ids."""
+
+    bits: NDArray[np.uint64]  # [n] the id, sign-extended to 64 bits
+
+
+class ByteKeys(NamedTuple):
+    """Ids made of bytes: key i is data[starts[i] : starts[i] + lengths[i]]; keys may share bytes."""
+
+    data: NDArray[np.uint8]  # [m]
+    starts: NDArray[np.int64]  # [n]
+    lengths: NDArray[np.int32]  # [n]
+
+
+Keys = FixedKeys | ByteKeys
+
+
+def n_keys(keys: Keys) -> int:
+    """Return the number of keys."""
+    return len(keys.bits) if isinstance(keys, FixedKeys) else len(keys.starts)
+
+
+@lru_cache(maxsize=64)
+def seed_words(seed: int) -> tuple[np.uint64, np.uint64]:
+    """Return the start value and the odd multiplier that belong to a seed (splitmix64, Steele et al. 2014)."""
+    words = []
+    for step in (1, 2):
+        z = (seed + step * int(_GOLDEN)) & _M64
+        z = ((z ^ (z >> 30)) * 0xBF58_476D_1CE4_E5B9) & _M64
+        z = ((z ^ (z >> 27)) * 0x94D0_49BB_1331_11EB) & _M64
+        words.append(z ^ (z >> 31))
+    return np.uint64(words[0]), np.uint64(words[1] | 1)
+
+
+@kernel
+def hash_word(word: np.uint64, start: np.uint64, multiplier: np.uint64) -> np.uint64:
+    """Return the hash of one 64-bit word: two folds, so that every input bit reaches every output bit."""
+    return fold_multiply(fold_multiply(word ^ start, multiplier) ^ start, _GOLDEN)
+
+
+@kernel
+def short_word(data: NDArray[np.uint8], start: int, length: int) -> np.uint64:
+    """Return data[start : start + length], 0 ≤ length < 8, as a little-endian word, reading nothing outside data."""
+    if length == 0:
+        return np.uint64(0)
+    if start >= 8:
+        return load_u64(data, start + length - 8) >> np.uint64(64 - 8 * length)
+    if start + 8 <= len(data):
+        return load_u64(data, start) & ((np.uint64(1) << np.uint64(8 * length)) - np.uint64(1))
+    word = np.uint64(0)
+    for i in range(length):
+        word |= np.uint64(data[start + i]) << np.uint64(8 * i)
+    return word
+
+
+@kernel
+def _hash_bytes1(
+    data: NDArray[np.uint8], first: int, length: int, start: np.uint64, multiplier: np.uint64
+) -> np.uint64:
+    """Return the hash of one key; its length enters first, so that no key is another one's prefix."""
+    h = start ^ (np.uint64(length) * _GOLDEN)
+    full = length & ~7
+    for i in range(0, full, 8):
+        h = fold_multiply(h ^ load_u64(data, first + i), multiplier)
+    h = fold_multiply(h ^ short_word(data, first + full, length - full), multiplier)
+    return fold_multiply(h ^ start, _GOLDEN)
+
+
+@kernel
+def _hash_fixed(bits: NDArray[np.uint64], start: np.uint64, multiplier: np.uint64, out: NDArray[np.uint64]) -> None:
+    for i in range(len(bits)):
+        out[i] = hash_word(bits[i], start, multiplier)
+
+
+@kernel
+def _hash_bytes(
+    data: NDArray[np.uint8],
+    starts: NDArray[np.int64],
+    lengths: NDArray[np.int32],
+    start: np.uint64,
+    multiplier: np.uint64,
+    out: NDArray[np.uint64],
+) -> None:
+    for i in range(len(starts)):
+        out[i] = _hash_bytes1(data, starts[i], int(lengths[i]), start, multiplier)
+
+
+def hash_keys(keys: Keys, seed: int) -> NDArray[np.uint64]:
+    """Return uint64[n], the hash of each key under the seed; results of a table never depend on the seed."""
+    start, multiplier = seed_words(seed)
+    out = np.empty(n_keys(keys), dtype=np.uint64)
+    if isinstance(keys, FixedKeys):
+        _hash_fixed(readonly(keys.bits), start, multiplier, out)
+    else:
+        data, starts, lengths = readonly(keys.data), readonly(keys.starts), readonly(keys.lengths)
+        _hash_bytes(data, starts, lengths, start, multiplier, out)
+    return out
+
+
+def stable_hash(keys: Keys) -> NDArray[np.uint64]:
+    """Return uint64[n], a hash that depends on the key's value alone: the same in every process and version."""
+    return hash_keys(keys, STABLE_SEED)
+
+
+@kernel
+def _shard(h: np.uint64, n_shards: np.uint64) -> np.int64:
+    """Return the shard of a hash: ⌊top half · n_shards / 2³²⌋; tables use the low half."""
+    return np.int64(((h >> np.uint64(32)) * n_shards) >> np.uint64(32))
+
+
+@kernel
+def _count_shards(
+    hashes: NDArray[np.uint64], keep: NDArray[np.uint8], n_shards: np.uint64, offsets: NDArray[np.int64]
+) -> None:
+    """Write the prefix sums of the kept rows per shard into offsets int64[n_shards + 1], which comes as zeros."""
+    for i in range(len(hashes)):
+        if len(keep) == 0 or keep[i] != 0:
+            offsets[_shard(hashes[i], n_shards) + 1] += 1
+    for s in range(1, len(offsets)):
+        offsets[s] += offsets[s - 1]
+
+
+@kernel
+def _scatter(
+    hashes: NDArray[np.uint64],
+    keep: NDArray[np.uint8],
+    n_shards: np.uint64,
+    ends: NDArray[np.int64],
+    rows: NDArray[np.int32],
+) -> None:
+    """Write the kept rows into rows, shard by shard, in order; ends int64[n_shards] comes as each shard's start."""
+    for i in range(len(hashes)):
+        if len(keep) == 0 or keep[i] != 0:
+            shard = _shard(hashes[i], n_shards)
+            rows[ends[shard]] = i
+            ends[shard] += 1
+
+
+def partition_rows(
+    hashes: NDArray[np.uint64], n_shards: int, keep: NDArray[np.bool_] | None = None
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Return (rows, offsets): shard s owns rows[offsets[s] : offsets[s + 1]], in ascending order.
+
+    hashes uint64[n]; keep bool[n]: False rows belong to no shard; rows int32[n_kept]; offsets int64[n_shards + 1].
+    """
+    if n_shards == 1:
+        rows = np.arange(len(hashes), dtype=np.int32) if keep is None else np.flatnonzero(keep).astype(np.int32)
+        return rows, np.array([0, len(rows)], dtype=np.int64)
+    kept = _EMPTY if keep is None else keep.view(np.uint8)
+    offsets = np.zeros(n_shards + 1, dtype=np.int64)
+    _count_shards(readonly(hashes), readonly(kept), np.uint64(n_shards), offsets)
+    rows = np.empty(offsets[-1], dtype=np.int32)
+    _scatter(readonly(hashes), readonly(kept), np.uint64(n_shards), offsets[:-1].copy(), rows)
+    return rows, offsets

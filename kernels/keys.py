@@ -1,0 +1,285 @@
+"""Ids become dense customer numbers: an exact hash table that numbers keys in the order they are first seen.
+
+    number(key) = how many distinct keys came before it
+
+Integers are compared in the slot itself, so one cache miss decides. Bytes live in one arena (4 bytes of length, then
+the key) and are compared only where 32 bits of the hash agree: two cache misses, both fetched ahead.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernels._jit import kernel, load_u64, prefetch, readonly, store_u64
+from kernels.hashing import (
+    ByteKeys,
+    FixedKeys,
+    Keys,
+    hash_keys,
+    n_keys,
+    partition_rows,
+    short_word,
+    stable_hash,
+)
+from kernels.slots import AHEAD, HALF, LOW_HALF, ONE, TWO, ZERO, grown, new_slots, room
+
+__all__ = [
+    "ByteKeys",
+    "FixedKeys",
+    "KeyTable",
+    "Keys",
+    "concatenate_keys",
+    "hash_keys",
+    "n_keys",
+    "partition_rows",
+    "stable_hash",
+    "take_keys",
+]
+
+_ARENA_START = 8  # the first entry leaves 8 bytes before it, so that a short key is read as the end of a word
+_ARENA_SLACK = 8  # and as many after the last one: a length is read and written as a whole word
+_HEADER = 4
+
+
+@kernel
+def _number_fixed(
+    slots: NDArray[np.uint64],
+    n: int,
+    bits: NDArray[np.uint64],
+    hashes: NDArray[np.uint64],
+    rows: NDArray[np.int32],
+    done: int,
+    out: NDArray[np.int32],
+) -> tuple[int, int]:
+    """Number rows[done:] into out until the slots are full; return (rows done, keys in the table)."""
+    mask = np.uint64(len(slots) // 2 - 1)
+    limit = room(slots)
+    for j in range(done, len(rows)):
+        if j + AHEAD < len(rows):
+            prefetch(slots, np.int64((hashes[rows[j + AHEAD]] & LOW_HALF & mask) * TWO))
+        tag = hashes[rows[j]] & LOW_HALF
+        key = bits[rows[j]]
+        slot = tag & mask
+        while slots[slot * TWO] != ZERO and slots[slot * TWO + ONE] != key:
+            slot = (slot + ONE) & mask
+        if slots[slot * TWO] == ZERO:
+            if n == limit:
+                return j, n
+            n += 1
+            slots[slot * TWO] = tag << HALF | np.uint64(n)
+            slots[slot * TWO + ONE] = key
+        out[j] = np.int64(slots[slot * TWO] & LOW_HALF) - 1
+    return len(rows), n
+
+
+@kernel
+def _is_entry(arena: NDArray[np.uint8], entry: int, data: NDArray[np.uint8], start: int, length: int) -> bool:
+    """Tell whether the arena's entry is the key data[start : start + length]."""
+    if int(load_u64(arena, entry) & LOW_HALF) != length:
+        return False
+    stored = entry + _HEADER
+    full = length & ~7
+    for i in range(0, full, 8):
+        if load_u64(arena, stored + i) != load_u64(data, start + i):
+            return False
+    rest = length - full
+    return bool(short_word(arena, stored + full, rest) == short_word(data, start + full, rest))
+
+
+@kernel
+def _prefetch_entry(slots: NDArray[np.uint64], arena: NDArray[np.uint8], h: np.uint64, mask: np.uint64) -> None:
+    """Fetch the arena's entry that the home slot of hash h points to, if it may be h's."""
+    home = (h & LOW_HALF & mask) * TWO
+    if slots[home] >> HALF == h & LOW_HALF:
+        prefetch(arena, np.int64(slots[home + ONE]))
+
+
+@kernel
+def _find_bytes(
+    slots: NDArray[np.uint64],
+    arena: NDArray[np.uint8],
+    tag: np.uint64,
+    data: NDArray[np.uint8],
+    start: int,
+    length: int,
+) -> np.uint64:
+    """Return the slot that holds the key, or the empty one where it belongs."""
+    mask = np.uint64(len(slots) // 2 - 1)
+    slot = tag & mask
+    while slots[slot * TWO] != ZERO:
+        if slots[slot * TWO] >> HALF == tag and _is_entry(arena, int(slots[slot * TWO + ONE]), data, start, length):
+            break
+        slot = (slot + ONE) & mask
+    return slot
+
+
+@kernel
+def _number_bytes(
+    slots: NDArray[np.uint64],
+    arena: NDArray[np.uint8],
+    n: int,
+    used: int,
+    data: NDArray[np.uint8],
+    starts: NDArray[np.int64],
+    lengths: NDArray[np.int32],
+    hashes: NDArray[np.uint64],
+    rows: NDArray[np.int32],
+    done: int,
+    out: NDArray[np.int32],
+) -> tuple[int, int, int]:
+    """Number rows[done:] until slots or arena are full; return (rows done, keys, bytes used in the arena)."""
+    mask = np.uint64(len(slots) // 2 - 1)
+    limit = room(slots)
+    for j in range(done, len(rows)):
+        if j + 2 * AHEAD < len(rows):
+            prefetch(slots, np.int64((hashes[rows[j + 2 * AHEAD]] & LOW_HALF & mask) * TWO))
+            _prefetch_entry(slots, arena, hashes[rows[j + AHEAD]], mask)
+        row = rows[j]
+        length = int(lengths[row])
+        tag = hashes[row] & LOW_HALF
+        slot = _find_bytes(slots, arena, tag, data, starts[row], length)
+        if slots[slot * TWO] == ZERO:
+            if n == limit or used + _HEADER + length + _ARENA_SLACK > len(arena):
+                return j, n, used
+            n += 1
+            slots[slot * TWO] = tag << HALF | np.uint64(n)
+            slots[slot * TWO + ONE] = np.uint64(used)
+            store_u64(arena, used, np.uint64(length))
+            for i in range(length):
+                arena[used + _HEADER + i] = data[starts[row] + i]
+            used += _HEADER + length
+        out[j] = np.int64(slots[slot * TWO] & LOW_HALF) - 1
+    return len(rows), n, used
+
+
+@kernel
+def _list_fixed(slots: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
+    """Write the keys into out uint64[n_keys] by number."""
+    for i in range(0, len(slots), 2):
+        if slots[i] != ZERO:
+            out[np.int64(slots[i] & LOW_HALF) - 1] = slots[i + 1]
+
+
+@kernel
+def _list_bytes(arena: NDArray[np.uint8], starts: NDArray[np.int64], lengths: NDArray[np.int32]) -> None:
+    """Write where the keys stand in the arena: entries follow each other in the order of their numbers."""
+    entry = _ARENA_START
+    for i in range(len(starts)):
+        length = int(load_u64(arena, entry) & LOW_HALF)
+        starts[i] = entry + _HEADER
+        lengths[i] = length
+        entry += _HEADER + length
+
+
+@kernel
+def _copy_bytes(
+    data: NDArray[np.uint8],
+    starts: NDArray[np.int64],
+    lengths: NDArray[np.int32],
+    out_starts: NDArray[np.int64],
+    out: NDArray[np.uint8],
+) -> None:
+    """Copy key i from data to out[out_starts[i]:]."""
+    for i in range(len(starts)):
+        for b in range(int(lengths[i])):
+            out[out_starts[i] + b] = data[starts[i] + b]
+
+
+def take_keys(keys: Keys, order: NDArray[np.int64] | None = None) -> Keys:
+    """Return keys[order] (all keys when order is None), the bytes of a ByteKeys one after the other without gaps."""
+    if isinstance(keys, FixedKeys):
+        return keys if order is None else FixedKeys(keys.bits[order])
+    starts, lengths = keys.starts, keys.lengths
+    if order is not None:
+        starts, lengths = starts[order], lengths[order]
+    ends = np.cumsum(lengths, dtype=np.int64)
+    data = np.empty(int(ends[-1]) if len(ends) else 0, dtype=np.uint8)
+    out_starts = ends - lengths
+    _copy_bytes(readonly(keys.data), readonly(starts), readonly(lengths), readonly(out_starts), data)
+    return ByteKeys(data, out_starts, lengths)
+
+
+def concatenate_keys(parts: list[Keys]) -> Keys:
+    """Return the keys of all parts (at least one, all of one kind), in order."""
+    if len(parts) == 1:
+        return parts[0]
+    fixed = [part for part in parts if isinstance(part, FixedKeys)]
+    if fixed:
+        return FixedKeys(np.concatenate([part.bits for part in fixed]))
+    byte = [part for part in parts if isinstance(part, ByteKeys)]
+    shifts = np.cumsum([0] + [len(part.data) for part in byte])
+    return ByteKeys(
+        np.concatenate([part.data for part in byte]),
+        np.concatenate([part.starts + shift for part, shift in zip(byte, shifts, strict=False)]),
+        np.concatenate([part.lengths for part in byte]),
+    )
+
+
+class KeyTable:
+    """The distinct keys of one shard, numbered from 0 in the order they were first seen."""
+
+    def __init__(self, fixed: bool) -> None:
+        self.fixed = fixed
+        self.n_keys = 0
+        self._slots = new_slots()
+        self._arena = np.empty(0 if fixed else 4096, dtype=np.uint8)
+        self._used = _ARENA_START
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes this table holds."""
+        return self._slots.nbytes + self._arena.nbytes
+
+    def number(self, keys: Keys, hashes: NDArray[np.uint64], rows: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Return int32[len(rows)], the number of each listed row's key; a new key gets the next number.
+
+        hashes uint64[n]: equal for equal keys, from one seed for the life of the table; rows int32[m]: which keys.
+        """
+        if isinstance(keys, FixedKeys) != self.fixed:
+            raise TypeError(
+                f"keys: found {type(keys).__name__}, wanted {'FixedKeys' if self.fixed else 'ByteKeys'}; "
+                "one table holds one kind of key"
+            )
+        out = np.empty(len(rows), dtype=np.int32)
+        hashes, rows = readonly(hashes), readonly(rows)
+        if isinstance(keys, FixedKeys):
+            self._number_fixed(keys, hashes, rows, out)
+        else:
+            self._number_bytes(keys, hashes, rows, out)
+        return out
+
+    def _number_fixed(
+        self, keys: FixedKeys, hashes: NDArray[np.uint64], rows: NDArray[np.int32], out: NDArray[np.int32]
+    ) -> None:
+        bits, done = readonly(keys.bits), 0
+        while True:
+            done, self.n_keys = _number_fixed(self._slots, self.n_keys, bits, hashes, rows, done, out)
+            if done == len(rows):
+                return
+            self._slots = grown(self._slots)
+
+    def _number_bytes(
+        self, keys: ByteKeys, hashes: NDArray[np.uint64], rows: NDArray[np.int32], out: NDArray[np.int32]
+    ) -> None:
+        data, starts, lengths, done = readonly(keys.data), readonly(keys.starts), readonly(keys.lengths), 0
+        while True:
+            done, self.n_keys, self._used = _number_bytes(
+                self._slots, self._arena, self.n_keys, self._used, data, starts, lengths, hashes, rows, done, out
+            )
+            if done == len(rows):
+                return
+            if self.n_keys == room(self._slots):
+                self._slots = grown(self._slots)
+            else:
+                need = self._used + _HEADER + int(lengths[rows[done]]) + _ARENA_SLACK
+                self._arena.resize(max(need, len(self._arena) * 3 // 2), refcheck=False)
+
+    def keys(self) -> Keys:
+        """Return the keys in the order of their numbers: FixedKeys, or ByteKeys without gaps."""
+        if self.fixed:
+            bits = np.empty(self.n_keys, dtype=np.uint64)
+            _list_fixed(readonly(self._slots), bits)
+            return FixedKeys(bits)
+        starts = np.empty(self.n_keys, dtype=np.int64)
+        lengths = np.empty(self.n_keys, dtype=np.int32)
+        _list_bytes(readonly(self._arena), starts, lengths)
+        return take_keys(ByteKeys(self._arena, starts, lengths))

@@ -1,0 +1,98 @@
+"""Ticks become days: recency and tenure, and the local day of each row.
+
+    days = (as_of − tick) / ticks_per_day        day = ⌊(tick + offset of the zone at tick) / ticks_per_day⌋
+
+Whole days and the rest are divided apart, so that every time unit gives the same bits.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernels._jit import kernel, readonly
+
+NO_PURCHASE = np.iinfo(np.int64).min  # first and last tick of a customer without one
+
+
+@kernel
+def _days1(as_of: int, tick: int, ticks_per_day: int, fraction: float) -> float:
+    """Return the days from tick to as_of; the difference of two int64 always fits a uint64."""
+    per_day = np.uint64(ticks_per_day)
+    if as_of >= tick:
+        gap = np.uint64(as_of) - np.uint64(tick)
+        return float(gap // per_day) + (float(gap % per_day) / float(per_day) + fraction)
+    gap = np.uint64(tick) - np.uint64(as_of)
+    whole = (gap - np.uint64(1)) // per_day + np.uint64(1)
+    rest = (per_day - gap % per_day) % per_day
+    return (float(rest) / float(per_day) + fraction) - float(whole)
+
+
+@kernel
+def _days(
+    ticks: NDArray[np.int64], as_of: int, fraction: float, ticks_per_day: int, whole: bool, out: NDArray[np.float64]
+) -> None:
+    for i in range(len(ticks)):
+        if ticks[i] == NO_PURCHASE:
+            out[i] = np.nan
+        else:
+            days = _days1(as_of, ticks[i], ticks_per_day, fraction)
+            out[i] = np.floor(days) if whole else days
+
+
+def recency_days(
+    last_ticks: NDArray[np.int64], as_of_tick: int, as_of_fraction_days: float, ticks_per_day: int, whole: bool
+) -> NDArray[np.float64]:
+    """Return float64[n], the days from each tick to as_of; NaN where there was no purchase.
+
+    last_ticks int64[n] (INT64_MIN: no purchase); as_of is as_of_tick plus as_of_fraction_days, the part of it that the
+    time unit cannot express; whole rounds down.
+    """
+    out = np.empty(len(last_ticks), dtype=np.float64)
+    _days(readonly(last_ticks), int(as_of_tick), float(as_of_fraction_days), int(ticks_per_day), bool(whole), out)
+    return out
+
+
+def tenure_days(
+    first_ticks: NDArray[np.int64], as_of_tick: int, as_of_fraction_days: float, ticks_per_day: int, whole: bool
+) -> NDArray[np.float64]:
+    """Return float64[n], the days from each customer's first purchase to as_of; as recency_days otherwise."""
+    return recency_days(first_ticks, as_of_tick, as_of_fraction_days, ticks_per_day, whole)
+
+
+@kernel
+def _local_days(
+    ticks: NDArray[np.int64],
+    ticks_per_day: int,
+    transitions: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    out: NDArray[np.int64],
+) -> None:
+    """Write the local day of each tick; the last interval of the zone is tried first, as rows mostly come in order."""
+    interval = 0
+    for i in range(len(ticks)):
+        tick = ticks[i]
+        begun = interval == 0 or transitions[interval - 1] <= tick
+        if not begun or (interval < len(transitions) and transitions[interval] <= tick):
+            interval = np.searchsorted(transitions, tick, side="right")
+        day = tick // ticks_per_day
+        rest = tick - day * ticks_per_day + offsets[interval]  # tick + offset could leave int64
+        if rest < 0:
+            day -= 1
+        elif rest >= ticks_per_day:
+            day += 1
+        out[i] = day
+
+
+def local_days(
+    ticks: NDArray[np.int64],
+    ticks_per_day: int,
+    transitions: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """Return int64[n], the number of the day of each UTC tick in a zone.
+
+    transitions int64[t]: the UTC ticks, ascending, from which offsets[1:] hold; offsets int64[t + 1]: ticks to add to
+    UTC, each smaller than a day.
+    """
+    out = np.empty(len(ticks), dtype=np.int64)
+    _local_days(readonly(ticks), int(ticks_per_day), readonly(transitions), readonly(offsets), out)
+    return out
