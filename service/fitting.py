@@ -25,7 +25,7 @@ from proto.errors import ErrorCode, RequestError
 from proto.model import Aggregation, Feature, FittedOn, Model, Notice, Segment, seal
 from proto.options import FitOptions, SegmentOptions
 from proto.schemas import Plan
-from service.population import Population, take_keys
+from service.population import Population, view_keys
 from service.scoring import scoring_of
 from service.threads import ThreadTeam
 
@@ -84,7 +84,7 @@ def fit(
     _check_names(names, signs, options, init)
     notices = list(population.notices)
     raw = population.matrix(names, members)
-    keys = population.keys if members is None else take_keys(population.keys, members)
+    keys = population.keys if members is None else view_keys(population.keys, members)
     hashes = stable_hash(keys)
 
     steps, transformed_correlation = _steps(names, signs, raw, options, notices, team)

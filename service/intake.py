@@ -7,6 +7,7 @@ transactions.
 from __future__ import annotations
 
 import math
+import secrets
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -261,6 +262,7 @@ class CustomersIntake:
         self._names = {"customer_id": plan.customer_id, **dict(zip(plan.feature_names, plan.features, strict=True))}
         self._id_type = schema.field(plan.customer_id).type
         self._features = plan.feature_names
+        self._seed = secrets.randbits(63)  # nobody can craft ids that collide
         self._table = KeyTable(cols.is_fixed_id(self._id_type))
         self._parts: list[list[Any]] = [[] for _ in plan.features]
         self._left = Left()
@@ -273,7 +275,7 @@ class CustomersIntake:
         holes = cols.find_holes(arrays, finite=self._features)
         self._left.check(holes, self._names, self.rows_in, self._nulls)
         keys = cols.keys_of(arrays["customer_id"])
-        hashes = hash_keys(keys, self._table.seed)
+        hashes = hash_keys(keys, self._seed)
         rows, _ = partition_rows(hashes, 1, holes.keep)
         before = self._table.n_keys
         numbers = self._table.number(keys, hashes, rows)

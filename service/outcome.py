@@ -15,7 +15,7 @@ from proto.classes import RFM, RFM_CLASSES, UNDIFFERENTIATED, Lang
 from proto.model import Feature, Model
 from proto.summary import Summary
 from service import columns as cols
-from service.population import NO_PURCHASE, Population, take_keys
+from service.population import NO_PURCHASE, Population, view_keys
 from service.scoring import Scored, scoring_of
 from service.threads import ThreadTeam
 
@@ -80,7 +80,7 @@ class _Columns:
         columns = []
         for name in names:
             if name == "customer_id":
-                column = cols.id_column(take_keys(population.keys, rows), population.id_type)
+                column = cols.id_column(view_keys(population.keys, rows), population.id_type)
             elif name == "segment_id":
                 column = pa.array(scored.segments[rows])
             elif name == "segment":

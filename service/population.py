@@ -18,7 +18,7 @@ from proto.model import Aggregation, Notice
 from proto.summary import Counts
 from service import columns as cols
 
-__all__ = ["Instant", "Population", "population_of_customers", "population_of_transactions", "take_keys"]
+__all__ = ["Instant", "Population", "population_of_customers", "population_of_transactions", "view_keys"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -94,7 +94,7 @@ class Population:
         return columns
 
 
-def take_keys(keys: Keys, members: Ints | slice) -> Keys:
+def view_keys(keys: Keys, members: Ints | slice) -> Keys:
     """The keys of some customers."""
     if isinstance(keys, FixedKeys):
         return FixedKeys(keys.bits[members])

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels.profiles import bin_counts, psi, segment_sums
-from kernels.scoring import Scoring, score
+from kernels.scoring import Prepared, Scoring, prepare, score
 from proto.classes import RFM
 from proto.model import Model, Notice
 from proto.summary import Drift, SegmentSummary
@@ -26,7 +26,7 @@ HISTORY_TOLERANCE = 0.1
 PREPARED_MODELS = 64
 
 # An id is the digest of its model, so one entry can never stand for two; two threads may both make the same one.
-_prepared: dict[str, Scoring] = {}
+_prepared: dict[str, Prepared] = {}
 
 
 class Scored(NamedTuple):
@@ -36,11 +36,11 @@ class Scored(NamedTuple):
     segments: Labels
 
 
-def scoring_of(model: Model) -> Scoring:
+def scoring_of(model: Model) -> Prepared:
     """The kernel's parameters of a model; those of the last few models are remembered by id."""
     scoring = _prepared.get(model.id)
     if scoring is None:
-        scoring = _build(model)
+        scoring = prepare(_build(model))
         if len(_prepared) >= PREPARED_MODELS:
             _prepared.clear()
         _prepared[model.id] = scoring

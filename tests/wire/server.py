@@ -1,0 +1,103 @@
+"""Starts the real service on a free port, as a process of its own, and talks to it over a real socket."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+import psutil
+import pyarrow as pa
+
+ARROW = "application/vnd.apache.arrow.stream"
+READY_SECONDS = 120.0
+
+
+class Server:
+    """A running service: its address, its log, its process."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self.process = process
+        self.log: list[dict[str, Any]] = []
+        self.port = 0
+        self._listening = threading.Event()
+        threading.Thread(target=self._read_log, daemon=True).start()
+
+    def _read_log(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            try:
+                entry = orjson.loads(line)
+            except orjson.JSONDecodeError:
+                entry = {"event": "not json", "line": line.decode(errors="replace")}
+            self.log.append(entry)
+            if entry["event"] == "listening":
+                self.port = entry["port"]
+                self._listening.set()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def memory_bytes(self) -> int:
+        return int(psutil.Process(self.process.pid).memory_info().rss)
+
+    def wait_listening(self) -> None:
+        assert self._listening.wait(READY_SECONDS), self.log
+
+    def wait_ready(self) -> None:
+        self.wait_listening()
+        deadline = time.monotonic() + READY_SECONDS
+        with httpx.Client(base_url=self.url) as client:
+            while client.get("/readyz").status_code != 200:
+                assert time.monotonic() < deadline, self.log
+                assert self.process.poll() is None, self.log
+                time.sleep(0.02)  # between two looks at a condition
+
+    def stop(self) -> int:
+        self.process.terminate()
+        return self.process.wait(60)
+
+
+@contextmanager
+def running(ready: bool = True, **settings: object) -> Iterator[Server]:
+    """A service with these settings (SEGSERVE_ names in lower case), stopped at the end."""
+    environment = {**os.environ, "SEGSERVE_PORT": "0", "PYTHONWARNINGS": "error::UserWarning"}
+    environment |= {f"SEGSERVE_{name.upper()}": str(value) for name, value in settings.items()}
+    root = Path(__file__).resolve().parents[2]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "service"], cwd=root, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
+    )
+    server = Server(process)
+    try:
+        server.wait_ready() if ready else server.wait_listening()
+        yield server
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait(30)
+
+
+def stream_of(table: pa.Table, metadata: dict[bytes, bytes] | None = None, max_rows: int | None = None) -> bytes:
+    """The table as an Arrow IPC stream."""
+    if metadata:
+        table = table.replace_schema_metadata(metadata)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table, max_chunksize=max_rows)
+    return sink.getvalue().to_pybytes()
+
+
+def table_of(reply: httpx.Response) -> pa.Table:
+    """The reply's rows."""
+    assert reply.status_code == 200, reply.text
+    return pa.ipc.open_stream(reply.content).read_all()
