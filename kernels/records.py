@@ -1,0 +1,256 @@
+"""One record of one cache line per customer, updated row by row.
+
+    frequency += 1, sum += amount, last = max(last, tick), first = min(first, tick)      per purchase
+    sum += amount                                                                        per refund
+
+With occasions other than rows, frequency counts distinct values. A customer's first and latest value stay in the
+record: the lines of a receipt and customers who came once then never touch the pair set.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernels._jit import kernel, prefetch
+from kernels.money import add_amount, get_sum, is_refund, is_zero
+from kernels.recency import NO_PURCHASE
+from kernels.slots import AHEAD
+
+FIELDS = ("first_row", "first_tick", "last_tick", "frequency", "low", "high", "first_value", "last_value")
+RECORD = np.dtype([(field, np.int64) for field in FIELDS])  # 64 bytes; low and high: see money.py
+
+NEVER = np.iinfo(np.int64).max  # first_row of a customer without a kept row
+SKIP, OUTSIDE, REFUND, PURCHASE = 0, 1, 2, 3  # what becomes of a row: nothing, a number only, …
+
+# places in a tally int64[10] of one batch
+N_KEPT, N_LATE, N_EARLY, N_REFUND, N_ZERO, FIRST_REFUND, MAX_TICK, MIN_TICK, N_SKIPPED = range(9)
+
+
+@kernel
+def _action(late: bool, early: bool, refund: bool, drop: bool) -> int:
+    """Return what becomes of a row that is not null."""
+    if late or early:
+        return OUTSIDE
+    if refund:
+        return SKIP if drop else REFUND
+    return PURCHASE
+
+
+@kernel
+def judge_rows(
+    ticks: NDArray[np.int64],
+    amounts: Any,
+    keep: NDArray[np.uint8],
+    lower: int,
+    upper: int,
+    drop: bool,
+    actions: NDArray[np.uint8],
+    tally: NDArray[np.int64],
+) -> None:
+    """Write each row's action, and count in tally (int64[9], overwritten); keep is uint8[n], or uint8[0] for all."""
+    n_late = n_early = n_refund = n_zero = n_skipped = n_kept = 0
+    first_refund, latest, earliest = -1, NO_PURCHASE, NEVER
+    for i in range(len(ticks)):
+        if len(keep) != 0 and keep[i] == 0:
+            actions[i] = SKIP
+            n_skipped += 1
+            continue
+        tick = ticks[i]
+        late, early, refund = tick > upper, tick <= lower, is_refund(amounts, i)
+        action = _action(late, early, refund, drop)
+        actions[i] = action
+        n_late += late
+        n_early += early
+        n_skipped += action == SKIP
+        if late or early:
+            continue
+        n_refund += refund
+        if refund and first_refund < 0:
+            first_refund = i
+        n_zero += is_zero(amounts, i)
+        if action != SKIP:
+            n_kept += 1
+            latest = max(latest, tick)
+            earliest = min(earliest, tick)
+    tally[N_KEPT], tally[N_LATE], tally[N_EARLY] = n_kept, n_late, n_early
+    tally[N_REFUND], tally[N_ZERO], tally[FIRST_REFUND] = n_refund, n_zero, first_refund
+    tally[MAX_TICK], tally[MIN_TICK], tally[N_SKIPPED] = latest, earliest, n_skipped
+
+
+@kernel
+def clear_records(records: NDArray[np.void], start: int, stop: int) -> None:
+    """Write empty records into records[start:stop]."""
+    for i in range(start, stop):
+        records[i]["first_row"] = NEVER
+        records[i]["first_tick"] = NEVER
+        records[i]["last_tick"] = NO_PURCHASE
+        records[i]["frequency"] = 0
+        records[i]["low"] = 0
+        records[i]["high"] = 0
+        records[i]["first_value"] = 0
+        records[i]["last_value"] = 0
+
+
+@kernel
+def _enter_dates(records: NDArray[np.void], number: int, first_tick: int, last_tick: int) -> None:
+    """Widen the customer's purchase dates to these."""
+    records[number]["first_tick"] = min(records[number]["first_tick"], first_tick)
+    records[number]["last_tick"] = max(records[number]["last_tick"], last_tick)
+
+
+@kernel
+def _enter_value(records: NDArray[np.void], number: int, value: int) -> bool:
+    """Enter an occasion; tell whether only the pair set knows if it is new. A first one counts at once."""
+    if records[number]["frequency"] == 0:
+        records[number]["frequency"] = 1
+        records[number]["first_value"] = value
+        records[number]["last_value"] = value
+        return False
+    if value == records[number]["last_value"] or value == records[number]["first_value"]:
+        return False
+    records[number]["last_value"] = value
+    return True
+
+
+@kernel
+def enter_rows(
+    records: NDArray[np.void],
+    rows: NDArray[np.int32],
+    numbers: NDArray[np.int32],
+    actions: NDArray[np.uint8],
+    ticks: NDArray[np.int64],
+    amounts: Any,
+    first_row: int,
+) -> bool:
+    """Enter each listed row but its occasion into its customer's record; tell whether a sum left 128 bits."""
+    overflow = False
+    for j in range(len(rows)):
+        if j + AHEAD < len(rows):
+            prefetch(records, int(numbers[j + AHEAD]))
+        i, number = int(rows[j]), int(numbers[j])
+        if actions[i] >= REFUND:
+            records[number]["first_row"] = min(records[number]["first_row"], first_row + i)
+            overflow |= add_amount(records, number, amounts, i)
+        if actions[i] == PURCHASE:
+            _enter_dates(records, number, ticks[i], ticks[i])
+    return overflow
+
+
+@kernel
+def count_rows(
+    records: NDArray[np.void],
+    rows: NDArray[np.int32],
+    numbers: NDArray[np.int32],
+    actions: NDArray[np.uint8],
+    ticks: NDArray[np.int64],
+    amounts: Any,
+    first_row: int,
+) -> bool:
+    """Do as enter_rows, and count every purchase as an occasion: one pass instead of two."""
+    overflow = False
+    for j in range(len(rows)):
+        if j + AHEAD < len(rows):
+            prefetch(records, int(numbers[j + AHEAD]))
+        i, number = int(rows[j]), int(numbers[j])
+        if actions[i] >= REFUND:
+            records[number]["first_row"] = min(records[number]["first_row"], first_row + i)
+            overflow |= add_amount(records, number, amounts, i)
+        if actions[i] == PURCHASE:
+            records[number]["frequency"] += 1
+            _enter_dates(records, number, ticks[i], ticks[i])
+    return overflow
+
+
+@kernel
+def enter_values(
+    records: NDArray[np.void],
+    rows: NDArray[np.int32],
+    numbers: NDArray[np.int32],
+    values: NDArray[np.int64],
+    out_numbers: NDArray[np.int32],
+    out_values: NDArray[np.int64],
+) -> int:
+    """Enter the occasion values[rows[j]] of customer numbers[j]; return how many pairs are left for the pair set.
+
+    Those pairs are written to out_numbers, out_values (both [len(rows)]).
+    """
+    n = 0
+    for j in range(len(rows)):
+        if j + AHEAD < len(rows):
+            prefetch(records, int(numbers[j + AHEAD]))
+        value = values[rows[j]]
+        if _enter_value(records, int(numbers[j]), value):
+            out_numbers[n] = numbers[j]
+            out_values[n] = value
+            n += 1
+    return n
+
+
+@kernel
+def count_new(records: NDArray[np.void], numbers: NDArray[np.int32], is_new: NDArray[np.uint8]) -> None:
+    """Add one to a customer's frequency for each of its pairs that was new."""
+    for j in range(len(numbers)):
+        if is_new[j] != 0:
+            records[int(numbers[j])]["frequency"] += 1
+
+
+@kernel
+def merge_records(
+    records: NDArray[np.void],
+    rows: NDArray[np.int32],
+    numbers: NDArray[np.int32],
+    first_rows: NDArray[np.int64],
+    first_ticks: NDArray[np.int64],
+    last_ticks: NDArray[np.int64],
+    frequencies: NDArray[np.int64],
+    sums: Any,
+    count: bool,
+) -> bool:
+    """Merge customer rows[j] of another table into record numbers[j]; frequencies only if count. Tell of overflow."""
+    overflow = False
+    for j in range(len(rows)):
+        i, number = int(rows[j]), int(numbers[j])
+        records[number]["first_row"] = min(records[number]["first_row"], first_rows[i])
+        overflow |= add_amount(records, number, sums, i)
+        if last_ticks[i] != NO_PURCHASE:
+            _enter_dates(records, number, first_ticks[i], last_ticks[i])
+        if count:
+            records[number]["frequency"] += frequencies[i]
+    return overflow
+
+
+@kernel
+def list_records(
+    records: NDArray[np.void],
+    first_rows: NDArray[np.int64],
+    first_ticks: NDArray[np.int64],
+    last_ticks: NDArray[np.int64],
+    frequencies: NDArray[np.int64],
+    sums: Any,
+) -> None:
+    """Write as many records as the columns hold; both ticks are INT64_MIN where there was no purchase."""
+    for i in range(len(first_rows)):
+        last_ticks[i] = records[i]["last_tick"]
+        first_ticks[i] = NO_PURCHASE if last_ticks[i] == NO_PURCHASE else records[i]["first_tick"]
+        first_rows[i] = records[i]["first_row"]
+        frequencies[i] = records[i]["frequency"]
+        get_sum(records[i], sums, i)
+
+
+def new_records(n: int) -> NDArray[np.void]:
+    """Return n uninitialised records, each on a cache line of its own."""
+    raw = np.empty(n * RECORD.itemsize + 64, dtype=np.uint8)
+    shift = -raw.ctypes.data % 64
+    return raw[shift : shift + n * RECORD.itemsize].view(RECORD)
+
+
+def with_room(records: NDArray[np.void], n_used: int, n: int) -> NDArray[np.void]:
+    """Return records that hold at least n, the first n_used as they were, the others up to n empty."""
+    if n > len(records):
+        larger = new_records(max(n, len(records) * 3 // 2))
+        larger[:n_used] = records[:n_used]
+        records = larger
+    if n > n_used:
+        clear_records(records, n_used, n)
+    return records

@@ -1,0 +1,372 @@
+"""Rows become one record per customer, in one pass, for any number of batches, shards and threads.
+
+    recency ← last purchase,  frequency ← distinct occasions,  monetary ← Σ amount
+
+A batch is judged (what becomes of each row), hashed, parted into shards by hash, and each shard numbers its customers
+and updates their records. Every customer lives in one shard, so its rows keep their order and its float sum has the
+same bits for any cut into batches and any number of shards.
+"""
+
+import secrets
+from enum import IntEnum
+from functools import partial
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernels import records as rec
+from kernels._jit import readonly
+from kernels._run import Run, run_serially
+from kernels.keys import (
+    ByteKeys,
+    FixedKeys,
+    Keys,
+    concatenate_keys,
+    hash_keys,
+    n_keys,
+    partition_rows,
+    stable_hash,
+    take_keys,
+)
+from kernels.money import Amounts, sums_fit, sums_to_float
+from kernels.recency import NO_PURCHASE, local_days, recency_days, tenure_days
+from kernels.shard import Shard
+
+__all__ = [
+    "RECORD",
+    "Counts",
+    "Customers",
+    "Occasion",
+    "Partial",
+    "Plan",
+    "Refunds",
+    "RfmTable",
+    "Rows",
+    "recency_days",
+    "sums_fit",
+    "sums_to_float",
+    "tenure_days",
+]
+
+RECORD = rec.RECORD
+_PROCESS_SEED = secrets.randbits(64)
+_ALL = np.zeros(0, dtype=np.uint8)
+_NO_VALUES = np.zeros(0, dtype=np.int64)
+
+
+class Occasion(IntEnum):
+    """What frequency counts: purchase rows, or distinct times, local days or orders."""
+
+    ROW = 0
+    TIME = 1
+    DAY = 2
+    ORDER = 3
+
+
+class Refunds(IntEnum):
+    """What a row with amount < 0 does: lowers the sum, is left out, or makes the caller refuse (else as NET)."""
+
+    NET = 0
+    DROP = 1
+    ERROR = 2
+
+
+class Plan(NamedTuple):
+    """What a table computes; ticks are int64 in a unit fixed for the table."""
+
+    occasion: Occasion
+    refunds: Refunds
+    lower_tick: int  # rows at or before it are before the window; INT64_MIN: none
+    upper_tick: int  # rows after it are after as_of; INT64_MAX: none
+    ticks_per_day: int  # 1 for dates
+    zone_transitions: NDArray[np.int64]  # [t] UTC ticks, ascending
+    zone_offsets: NDArray[np.int64]  # [t + 1] ticks to add to UTC before the first transition, from it on, …
+    amount_kind: Literal["float", "integer", "decimal"]
+    fixed_ids: bool
+    fixed_orders: bool | None = None
+
+
+class Rows(NamedTuple):
+    """One batch."""
+
+    customers: Keys  # [n]
+    ticks: NDArray[np.int64]  # [n]
+    amounts: Amounts  # [n] float or integer, [n, 2] decimal as (low, high) words
+    orders: Keys | None = None  # [n], needed where the occasion is ORDER
+    keep: NDArray[np.bool_] | None = None  # [n] False: the row does not exist (a dropped null)
+
+
+class Counts(NamedTuple):
+    """What a table has seen. Rows outside the window count as early or late and as nothing else."""
+
+    rows: int = 0
+    rows_kept: int = 0  # rows that entered a record
+    rows_after_as_of: int = 0
+    rows_before_window: int = 0
+    refund_rows: int = 0
+    zero_amount_rows: int = 0
+    first_refund_row: int = -1  # global row number
+    max_tick: int = NO_PURCHASE  # of kept rows
+    min_tick: int = rec.NEVER
+    overflow: bool = False  # a sum left 128 bits
+
+    def plus(self, other: "Counts") -> "Counts":
+        """Return the counts of both."""
+        refunds = [row for row in (self.first_refund_row, other.first_refund_row) if row >= 0]
+        return Counts(
+            rows=self.rows + other.rows,
+            rows_kept=self.rows_kept + other.rows_kept,
+            rows_after_as_of=self.rows_after_as_of + other.rows_after_as_of,
+            rows_before_window=self.rows_before_window + other.rows_before_window,
+            refund_rows=self.refund_rows + other.refund_rows,
+            zero_amount_rows=self.zero_amount_rows + other.zero_amount_rows,
+            first_refund_row=min(refunds, default=-1),
+            max_tick=max(self.max_tick, other.max_tick),
+            min_tick=min(self.min_tick, other.min_tick),
+            overflow=self.overflow or other.overflow,
+        )
+
+
+class Customers(NamedTuple):
+    """One customer per place."""
+
+    keys: Keys  # [n]
+    first_row: NDArray[np.int64]  # [n] global number of the first kept row
+    first_tick: NDArray[np.int64]  # [n] first purchase; INT64_MIN: no purchase
+    last_tick: NDArray[np.int64]  # [n] last purchase; INT64_MIN: no purchase
+    frequency: NDArray[np.int64]  # [n]
+    sums: Amounts  # [n] float, [n, 2] integer and decimal as (low, high) words
+
+
+class Partial(NamedTuple):
+    """A table as plain arrays, to be merged into another one of the same plan, here or on another machine."""
+
+    customers: Customers  # also those without a kept row: first_row INT64_MAX
+    pair_customers: NDArray[np.int32]  # [p] place in customers; empty where the occasion is ROW
+    pair_values: NDArray[np.int64]  # [p] tick, day or order id; empty where pair_orders is given
+    pair_orders: Keys | None  # [p] order ids made of bytes
+    counts: Counts
+
+
+class RfmTable:
+    """The records of all customers seen."""
+
+    def __init__(self, plan: Plan, n_shards: int = 1, seed: int | None = None) -> None:
+        if n_shards < 1:
+            raise ValueError(f"n_shards: found {n_shards}, wanted at least 1")
+        if plan.occasion == Occasion.ORDER and plan.fixed_orders is None:
+            raise ValueError("fixed_orders: found None, wanted a bool; occasion ORDER needs the kind of its ids")
+        self.plan = plan
+        self.seed = _PROCESS_SEED if seed is None else seed
+        self._counts = Counts()
+        self._tally = np.zeros(9, dtype=np.int64)
+        self._byte_orders = plan.occasion == Occasion.ORDER and not plan.fixed_orders
+        self._shards = [
+            Shard(plan.fixed_ids, plan.occasion != Occasion.ROW, self._byte_orders, self.seed) for _ in range(n_shards)
+        ]
+
+    @property
+    def counts(self) -> Counts:
+        """What was counted so far."""
+        return self._counts._replace(overflow=self._counts.overflow or any(shard.overflow for shard in self._shards))
+
+    @property
+    def n_customers(self) -> int:
+        """Customers seen, with those that only have rows outside the window."""
+        return sum(shard.table.n_keys for shard in self._shards)
+
+    @property
+    def n_pairs(self) -> int:
+        """Customer × occasion pairs held beyond each customer's first: what the cap on memory is about."""
+        return sum(shard.pairs.n_pairs for shard in self._shards if shard.pairs is not None)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        return sum(shard.nbytes for shard in self._shards)
+
+    @property
+    def n_outside_window(self) -> int:
+        """Customers whose rows all lie outside the window."""
+        if self._counts.rows_after_as_of + self._counts.rows_before_window == 0:
+            return 0
+        return sum(shard.n_without_row() for shard in self._shards)
+
+    def add(self, rows: Rows, first_row: int, run: Run = run_serially) -> None:
+        """Enter a batch whose row 0 is row first_row of the whole; run may work on the shards at the same time."""
+        n = len(rows.ticks)
+        amounts = self._check(rows, n)
+        if n == 0:
+            return
+        ticks, actions = readonly(rows.ticks), np.empty(n, dtype=np.uint8)
+        self._judge(ticks, amounts, rows.keep, actions, first_row)
+        hashes = hash_keys(rows.customers, self.seed)
+        keep = actions.view(np.bool_) if self._tally[rec.N_SKIPPED] else None
+        listed, offsets = partition_rows(hashes, len(self._shards), keep)
+        listed, actions, hashes = readonly(listed), readonly(actions), readonly(hashes)
+        values, orders, order_hashes = self._occasions(rows)
+
+        def work(shard: Shard, part: NDArray[np.int32]) -> None:
+            numbers = shard.number(rows.customers, hashes, part)
+            if shard.pairs is None:
+                shard.overflow |= rec.count_rows(shard.records, part, numbers, actions, ticks, amounts, first_row)
+                return
+            shard.overflow |= rec.enter_rows(shard.records, part, numbers, actions, ticks, amounts, first_row)
+            if self._tally[rec.N_KEPT] != len(listed) or self._tally[rec.N_REFUND]:
+                purchases = actions[part] == rec.PURCHASE
+                part, numbers = readonly(part[purchases]), readonly(numbers[purchases])
+            if orders is not None and order_hashes is not None:
+                shard.enter_orders(part, numbers, orders, order_hashes)
+            else:
+                shard.enter_values(part, numbers, values)
+
+        run(
+            [
+                partial(work, shard, listed[offsets[s] : offsets[s + 1]])
+                for s, shard in enumerate(self._shards)
+                if offsets[s] < offsets[s + 1]
+            ]
+        )
+
+    def merge(self, other: Partial, run: Run = run_serially) -> None:
+        """Enter another table's partial state: counts, dates and exact sums as if its rows had come here."""
+        self._counts = self._counts.plus(other.counts)
+        theirs = other.customers
+        hashes = readonly(hash_keys(theirs.keys, self.seed))
+        listed, offsets = partition_rows(hashes, len(self._shards))
+        pair_listed, pair_offsets = partition_rows(hashes[other.pair_customers], len(self._shards))
+        listed, pair_listed = readonly(listed), readonly(pair_listed)
+        order_hashes = None if other.pair_orders is None else readonly(hash_keys(other.pair_orders, self.seed))
+        first_rows, frequencies = readonly(theirs.first_row), readonly(theirs.frequency)
+        first_ticks, last_ticks = readonly(theirs.first_tick), readonly(theirs.last_tick)
+        sums: Amounts = readonly(theirs.sums)  # type: ignore[assignment]
+        pair_customers = other.pair_customers
+        numbers = np.empty(n_keys(theirs.keys), dtype=np.int32)
+        row_plan = self.plan.occasion == Occasion.ROW
+
+        def work(shard: Shard, part: NDArray[np.int32], pairs: NDArray[np.int32]) -> None:
+            numbers[part] = own = shard.number(theirs.keys, hashes, part)
+            shard.overflow |= rec.merge_records(
+                shard.records, part, own, first_rows, first_ticks, last_ticks, frequencies, sums, row_plan
+            )
+            if other.pair_orders is not None and order_hashes is not None:
+                shard.enter_orders(pairs, numbers[pair_customers[pairs]], other.pair_orders, order_hashes)
+            elif len(pairs):
+                shard.enter_values(pairs, numbers[pair_customers[pairs]], readonly(other.pair_values))
+
+        run(
+            [
+                partial(
+                    work,
+                    shard,
+                    listed[offsets[s] : offsets[s + 1]],
+                    pair_listed[pair_offsets[s] : pair_offsets[s + 1]],
+                )
+                for s, shard in enumerate(self._shards)
+            ]
+        )
+
+    def export(self) -> Partial:
+        """Return the table as plain arrays."""
+        columns = [shard.pair_columns() for shard in self._shards]
+        shifts = np.cumsum([0] + [shard.table.n_keys for shard in self._shards])
+        places = [pair.numbers + np.int32(shift) for pair, shift in zip(columns, shifts, strict=False)]
+        return Partial(
+            self._listed(),
+            np.concatenate(places),
+            _NO_VALUES if self._byte_orders else np.concatenate([pair.values for pair in columns]),
+            concatenate_keys([pair.orders for pair in columns if pair.orders is not None])
+            if self._byte_orders
+            else None,
+            self.counts,
+        )
+
+    def finish(self) -> Customers:
+        """Return the customers that have a kept row, in the order of their first one."""
+        customers = self._listed()
+        first = customers.first_row
+        if bool((first[1:] > first[:-1]).all()) and (len(first) == 0 or first[-1] != rec.NEVER):
+            return customers
+        order = np.argsort(first, kind="stable")
+        order = order[: int(np.searchsorted(first[order], rec.NEVER))]
+        if bool((first[order[1:]] == first[order[:-1]]).any()):  # rows numbered twice, by tables since merged
+            kept_hashes = stable_hash(take_keys(customers.keys, order))
+            order = order[np.lexsort((kept_hashes, first[order]))]
+        return Customers(
+            take_keys(customers.keys, order),
+            first[order],
+            customers.first_tick[order],
+            customers.last_tick[order],
+            customers.frequency[order],
+            customers.sums[order],
+        )
+
+    def _check(self, rows: Rows, n: int) -> Amounts:
+        """Check a batch against the plan; return the amounts as the kernels take them."""
+        kind, shape = self.plan.amount_kind, (n, 2) if self.plan.amount_kind == "decimal" else (n,)
+        dtype = np.float64 if kind == "float" else np.int64
+        if rows.amounts.shape != shape or rows.amounts.dtype != dtype:
+            raise ValueError(
+                f"amounts: found {rows.amounts.dtype}{rows.amounts.shape}, wanted {np.dtype(dtype)}{shape} for {kind}"
+            )
+        if n_keys(rows.customers) != n or (rows.keep is not None and len(rows.keep) != n):
+            raise ValueError(f"rows: found columns of different lengths, wanted all of {n}, as ticks")
+        if self.plan.occasion == Occasion.ORDER and (rows.orders is None or n_keys(rows.orders) != n):
+            raise ValueError(f"orders: found none or another length, wanted {n} ids; occasion ORDER needs them")
+        amounts: Amounts = rows.amounts.reshape(n, 1) if kind == "integer" else rows.amounts
+        return readonly(amounts)  # type: ignore[return-value]
+
+    def _judge(
+        self,
+        ticks: NDArray[np.int64],
+        amounts: Amounts,
+        keep: NDArray[np.bool_] | None,
+        actions: NDArray[np.uint8],
+        first_row: int,
+    ) -> None:
+        """Write each row's action, and count."""
+        plan, kept = self.plan, readonly(_ALL if keep is None else keep.view(np.uint8))
+        drop, tally = plan.refunds == Refunds.DROP, self._tally
+        rec.judge_rows(ticks, amounts, kept, int(plan.lower_tick), int(plan.upper_tick), drop, actions, tally)
+        n_kept, late, early, refunds, zeros, refund, latest, earliest, _ = tally.tolist()
+        batch = Counts(
+            len(ticks), n_kept, late, early, refunds, zeros, -1 if refund < 0 else first_row + refund, latest, earliest
+        )
+        self._counts = self._counts.plus(batch)
+
+    def _occasions(self, rows: Rows) -> tuple[NDArray[np.int64], Keys | None, NDArray[np.uint64] | None]:
+        """Return (values int64[n], order ids, their hashes) of a batch's occasions: values or byte ids, not both."""
+        occasion, plan = self.plan.occasion, self.plan
+        if occasion == Occasion.ROW:
+            return _NO_VALUES, None, None
+        if occasion == Occasion.TIME:
+            return readonly(rows.ticks), None, None
+        if occasion == Occasion.DAY:
+            zone = plan.zone_transitions, plan.zone_offsets
+            return readonly(local_days(rows.ticks, plan.ticks_per_day, *zone)), None, None
+        if isinstance(rows.orders, FixedKeys) and not self._byte_orders:
+            return readonly(rows.orders.bits.view(np.int64)), None, None
+        if isinstance(rows.orders, ByteKeys) and self._byte_orders:
+            return _NO_VALUES, rows.orders, readonly(hash_keys(rows.orders, self.seed))
+        raise TypeError(f"orders: found {type(rows.orders).__name__}, wanted the other kind; see Plan.fixed_orders")
+
+    def _listed(self) -> Customers:
+        """Return every customer of every shard, by shard and number."""
+        n, float_sums = self.n_customers, self.plan.amount_kind == "float"
+        first_row, first_tick, last_tick, frequency = (np.empty(n, dtype=np.int64) for _ in range(4))
+        sums: Amounts = np.empty(n, dtype=np.float64) if float_sums else np.empty((n, 2), dtype=np.int64)
+        start = 0
+        for shard in self._shards:
+            stop = start + shard.table.n_keys
+            rec.list_records(
+                shard.records,
+                first_row[start:stop],
+                first_tick[start:stop],
+                last_tick[start:stop],
+                frequency[start:stop],
+                sums[start:stop],
+            )
+            start = stop
+        keys = concatenate_keys([shard.table.keys() for shard in self._shards])
+        return Customers(keys, first_row, first_tick, last_tick, frequency, sums)

@@ -1,0 +1,87 @@
+"""One shard of a table: its customers' numbers and records, and their occasion pairs.
+
+frequency = 1 for the first occasion + the pairs that were new to the set
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernels import records as rec
+from kernels._jit import readonly
+from kernels.hashing import ByteKeys, Keys
+from kernels.keys import KeyTable
+from kernels.pairs import PairSet
+
+_FIRST_RECORDS = 128  # 8 KiB; a small request seldom has more customers
+
+
+class PairColumns(NamedTuple):
+    """Pairs as plain arrays."""
+
+    numbers: NDArray[np.int32]  # [p] customer number in the shard
+    values: NDArray[np.int64]  # [p] occasion value, or order number
+    orders: ByteKeys | None  # [p] the order ids behind the numbers, sharing bytes
+
+
+class Shard:
+    """All customers whose hash falls into one range."""
+
+    def __init__(self, fixed_ids: bool, with_pairs: bool, byte_orders: bool, seed: int) -> None:
+        self.table = KeyTable(fixed_ids)
+        self.records = rec.new_records(_FIRST_RECORDS)
+        self.pairs = PairSet(seed) if with_pairs else None
+        self.orders = KeyTable(fixed=False) if byte_orders else None
+        self.overflow = False
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        parts = (self.table, self.records, self.pairs, self.orders)
+        return sum(part.nbytes for part in parts if part is not None)
+
+    def n_without_row(self) -> int:
+        """Return the number of customers without a kept row."""
+        return int(np.count_nonzero(self.records["first_row"][: self.table.n_keys] == rec.NEVER))
+
+    def number(self, keys: Keys, hashes: NDArray[np.uint64], rows: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Return int32[len(rows)], the customer numbers of the rows; new customers get an empty record."""
+        n_before = self.table.n_keys
+        numbers = self.table.number(keys, hashes, rows)
+        self.records = rec.with_room(self.records, n_before, self.table.n_keys)
+        return readonly(numbers)
+
+    def enter_values(self, rows: NDArray[np.int32], numbers: NDArray[np.int32], values: NDArray[np.int64]) -> None:
+        """Count the occasion values[rows[j]] of customer numbers[j] where it is new."""
+        assert self.pairs is not None
+        pair_numbers = np.empty(len(rows), dtype=np.int32)
+        pair_values = np.empty(len(rows), dtype=np.int64)
+        n = rec.enter_values(self.records, readonly(rows), readonly(numbers), values, pair_numbers, pair_values)
+        if n:
+            is_new = np.empty(n, dtype=np.uint8)
+            self.pairs.add(pair_numbers[:n], pair_values[:n], is_new)
+            rec.count_new(self.records, readonly(pair_numbers[:n]), readonly(is_new))
+
+    def enter_orders(
+        self, rows: NDArray[np.int32], numbers: NDArray[np.int32], orders: Keys, hashes: NDArray[np.uint64]
+    ) -> None:
+        """Count the order orders[rows[j]] of customer numbers[j] where it is new; order ids become numbers first."""
+        assert self.orders is not None
+        order_numbers = self.orders.number(orders, hashes, rows).astype(np.int64)
+        self.enter_values(np.arange(len(rows), dtype=np.int32), numbers, readonly(order_numbers))
+
+    def pair_columns(self) -> PairColumns:
+        """Return all pairs: the set's, and each customer's first one, which only its record knows."""
+        if self.pairs is None:
+            return PairColumns(np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int64), None)
+        records = self.records[: self.table.n_keys]
+        bought = np.flatnonzero(records["frequency"] > 0)
+        numbers, values = self.pairs.export()
+        numbers = np.concatenate([bought.astype(np.int32), numbers])
+        values = np.concatenate([records["first_value"][bought], values])
+        if self.orders is None:
+            return PairColumns(numbers, values, None)
+        ids = self.orders.keys()
+        assert isinstance(ids, ByteKeys)
+        return PairColumns(numbers, values, ByteKeys(ids.data, ids.starts[values], ids.lengths[values]))
