@@ -1,0 +1,231 @@
+"""Full passes: assign every customer to the nearest centroid, move every centroid to its members' mean, repeat.
+
+    centroid_c = Σ weight x / Σ weight over the members of c
+
+Source: Lloyd, "Least squares quantization in PCM" (1982). Sums are kept per block of 65,536 customers and merged
+in block order; within a block only customers who changed their centroid are taken out and put in, which after the
+first passes are few.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from kernels._jit import kernel
+from kernels._run import Run, blocks
+from kernels._types import Floats, Labels
+from kernels.minibatch import add_members
+from kernels.nearest import TILE, nearest_tile
+
+
+@kernel
+def _move_members(points: Floats, start: int, near: Floats, labels: Labels, sums: Floats) -> int:
+    """Carry those whose label changes from one sum to the other; write labels; return how many changed."""
+    n_features = points.shape[0]
+    changed = 0
+    for i in range(len(near)):
+        old, new = int(labels[i]), int(near[i])
+        if old == new:
+            continue
+        changed += 1
+        labels[i] = new
+        sums[new, n_features] += 1.0
+        for j in range(n_features):
+            sums[new, j] += points[j, start + i]
+        if old >= 0:
+            sums[old, n_features] -= 1.0
+            for j in range(n_features):
+                sums[old, j] -= points[j, start + i]
+    return changed
+
+
+@kernel
+def _write_labels(near: Floats, labels: Labels) -> int:
+    """Write labels; return how many changed."""
+    changed = 0
+    for i in range(len(near)):
+        new = np.int32(near[i])
+        changed += 1 if labels[i] != new else 0
+        labels[i] = new
+    return changed
+
+
+@kernel
+def _add(values: Floats, lanes: Floats) -> None:
+    for i in range(len(values)):
+        lanes[i] += values[i]
+
+
+@kernel
+def pass_block(
+    points: Floats,
+    weights: Floats,
+    start: int,
+    stop: int,
+    centroids: Floats,
+    labels: Labels,
+    sums: Floats,
+    scratch: Floats,
+    out: Floats,
+) -> None:
+    """Assign points[:, start:stop] (of f64[d, n]) and bring the block's sums (f64[k, d + 1], weight last) up to date.
+
+    labels int32[n]: -1 before the first pass, when sums must be 0. weights f64[n] or f64[0] for ones; with
+    weights sums are built anew, because taking real weights out again would leave a rest. Writes out f64[2]: how
+    many changed, inertia. scratch f64[>= 4, TILE].
+    """
+    weighted = len(weights) > 0
+    lanes = scratch[3]
+    lanes[:] = 0.0
+    changed, inertia = 0, 0.0
+    if weighted:
+        sums[:] = 0.0
+    for low in range(start, stop, TILE):
+        high = min(low + TILE, stop)
+        size = high - low
+        best, near = scratch[1, :size], scratch[2, :size]
+        nearest_tile(points, low, high, centroids, scratch[0, :size], best, near)
+        if weighted:
+            inertia += add_members(points, weights, low, near, best, sums)
+            changed += _write_labels(near, labels[low:high])
+        else:
+            _add(best, lanes)
+            changed += _move_members(points, low, near, labels[low:high], sums)
+    for i in range(TILE):
+        inertia += lanes[i]
+    out[0] = changed
+    out[1] = inertia
+
+
+@kernel
+def move_centroids(sums: Floats, centroids: Floats) -> float:
+    """Move each centroid with members to their mean; return the sum of squared moves."""
+    n_features = centroids.shape[1]
+    moved = 0.0
+    for c in range(centroids.shape[0]):
+        weight = sums[c, n_features]
+        if weight > 0.0:
+            for j in range(n_features):
+                mean = sums[c, j] / weight
+                step = mean - centroids[c, j]
+                moved += step * step
+                centroids[c, j] = mean
+    return moved
+
+
+@kernel
+def farthest(points: Floats, weights: Floats, centroids: Floats, scratch: Floats, out: Floats) -> int:
+    """Return who is worst fitted (weight · distance^2 to the nearest centroid, ties to the first); out[0] = how badly.
+
+    weights f64[n] or f64[0]; scratch f64[>= 3, TILE].
+    """
+    n_rows = points.shape[1]
+    worst, most = 0, -1.0
+    for low in range(0, n_rows, TILE):
+        high = min(low + TILE, n_rows)
+        best = scratch[1, : high - low]
+        nearest_tile(points, low, high, centroids, scratch[0, : high - low], best, scratch[2, : high - low])
+        for i in range(len(best)):
+            badness = best[i] * weights[low + i] if len(weights) > 0 else best[i]
+            if badness > most:
+                worst, most = low + i, badness
+    out[0] = most
+    return worst
+
+
+@kernel
+def fill_empty(points: Floats, weights: Floats, empty: Floats, centroids: Floats, scratch: Floats, out: Floats) -> int:
+    """Move each centroid c with empty[c] != 0 to whoever is worst fitted then; return how many moved."""
+    moved = 0
+    for c in range(centroids.shape[0]):
+        if empty[c] != 0.0:
+            row = farthest(points, weights, centroids, scratch, out)
+            if out[0] > 0.0:
+                moved += 1
+                for j in range(points.shape[0]):
+                    centroids[c, j] = points[j, row]
+    return moved
+
+
+@kernel
+def lloyd(
+    points: Floats,
+    weights: Floats,
+    max_passes: int,
+    tolerance: float,
+    centroids: Floats,
+    labels: Labels,
+    sums: Floats,
+    empty: Floats,
+    scratch: Floats,
+    out: Floats,
+) -> int:
+    """Repeat passes over a sample until no label changes or the centroids move by <= tolerance (sum of squares).
+
+    Writes centroids f64[k, d], labels int32[m], out f64[2] (inertia last); returns the number of passes.
+    Scratch: sums f64[k, d + 1], empty f64[k], scratch f64[>= 4, TILE].
+    """
+    n_features = points.shape[0]
+    labels[:] = -1
+    sums[:] = 0.0
+    passes, inertia = 0, 0.0
+    while passes < max_passes:
+        pass_block(points, weights, 0, points.shape[1], centroids, labels, sums, scratch, out)
+        inertia = out[1]
+        passes += 1
+        if out[0] == 0.0:
+            break
+        moved = move_centroids(sums, centroids)
+        n_empty = 0
+        for c in range(centroids.shape[0]):
+            empty[c] = 0.0 if sums[c, n_features] > 0.0 else 1.0
+            n_empty += 1 if empty[c] != 0.0 else 0
+        if n_empty > 0 and fill_empty(points, weights, empty, centroids, scratch, out) > 0:
+            continue
+        if moved <= tolerance:
+            break
+    out[1] = inertia
+    return passes
+
+
+def refine(
+    points: Floats,
+    weights: Floats,
+    centroids: Floats,
+    max_passes: int,
+    tolerance: float,
+    run: Run,
+    check: Callable[[], None],
+) -> int:
+    """Move centroids (f64[k, d], in place) by full passes over points f64[d, n] on `run`'s threads; return how many.
+
+    Ends when no label changes or the centroids move by no more than tolerance (sum of squares).
+    """
+    n_features, n_rows = points.shape
+    k = len(centroids)
+    cuts = list(blocks(n_rows))
+    labels = np.full(n_rows, -1, dtype=np.int32)
+    sums = np.zeros((len(cuts), k, n_features + 1))
+    scratch = np.empty((len(cuts), 4, TILE))
+    out = np.empty((len(cuts), 2))
+
+    def piece(b: int, start: int, stop: int) -> Callable[[], None]:
+        return lambda: pass_block(points, weights, start, stop, centroids, labels, sums[b], scratch[b], out[b])
+
+    thunks = [piece(b, start, stop) for b, (start, stop) in enumerate(cuts)]
+    for passes in range(1, max_passes + 1):
+        check()
+        run(thunks)
+        if not out[:, 0].any():
+            return passes
+        merged = sums[0].copy()
+        for block_sums in sums[1:]:
+            merged += block_sums
+        moved = move_centroids(merged, centroids)
+        empty = np.where(merged[:, n_features] > 0.0, 0.0, 1.0)
+        filled = 0
+        if empty.any():
+            filled = fill_empty(points, weights, empty, centroids, scratch[0], np.empty(1))
+        if not filled and moved <= tolerance:
+            return passes
+    return max_passes
