@@ -118,7 +118,7 @@ def _score(
             _add(scratch[j, :m], total)
         best = scratch[n_features + 1, :m]
         near = scratch[n_features + 2, :m]
-        nearest_tile(scratch, 0, m, centroids, scratch[n_features, :m], best, near)
+        nearest_tile(scratch[:n_features], 0, m, centroids, scratch[n_features, :m], best, near)
         write_segments(best, near, out_segments[low:high])
 
 
