@@ -20,28 +20,64 @@ def instant_ns(as_of: str, tz: str, now_ns: int) -> int:
     if as_of == "now":
         return now_ns
     if len(as_of) == len("2026-01-31"):
-        day_after = dt.date.fromisoformat(as_of) + dt.timedelta(days=1)
-        midnight = dt.datetime.combine(day_after, dt.time(), tzinfo=zoneinfo.ZoneInfo(tz))
-        return _microseconds(midnight) * 1000 - 1
-    return _microseconds(dt.datetime.fromisoformat(re.sub(r" (?=\d\d:\d\d$)", "+", as_of))) * 1000
+        return _day_end(dt.date.fromisoformat(as_of), zoneinfo.ZoneInfo(tz)) * 10**9 - 1
+    text = re.sub(r" (?=\d\d:\d\d$)", "+", as_of)
+    # datetime knows microseconds only, and cuts the rest off.
+    whole, fraction = _FRACTION.sub("", text), _FRACTION.search(text)
+    return _seconds(dt.datetime.fromisoformat(whole)) * 10**9 + (int(fraction[1][:9].ljust(9, "0")) if fraction else 0)
+
+
+_FRACTION = re.compile(r"(?<=:\d\d)[.,](\d+)(?=Z|[+-])")
+
+
+def _day_end(date: dt.date, zone: zoneinfo.ZoneInfo) -> int:
+    """The second at which `date` is over in `zone`, since 1970 UTC.
+
+    That is its midnight, which a zone may leave out (Toronto 1919: 23:30 became 00:30) or have twice (Havana: 01:00
+    becomes 00:00, so the first one counts; Newfoundland: 00:01 became 23:01, so the second one does).
+    """
+    # Its own first midnight plus a day, because the last date there is has no day after.
+    day = dt.datetime.combine(date, dt.time())
+    wall = _seconds(day.replace(tzinfo=dt.UTC)) + 86_400
+    noon = day.replace(hour=12, tzinfo=zone)
+    before = wall - _offset(noon)
+    if date == dt.date.max:
+        return before
+    midnight = (day + dt.timedelta(days=1)).replace(tzinfo=zone)
+    ends = [wall - _offset(midnight.replace(fold=fold)) for fold in (0, 1)]
+    low, high = min(ends) - 1, max(ends)
+    today = (date - _EPOCH.date()).days
+
+    def is_over(second: int) -> bool:
+        return local_date_days(second * 10**9, zone.key) > today
+
+    if not is_over(high - 1):
+        return high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if is_over(middle) else (middle, high)
+    return high
 
 
 def local_date_days(ns: int, tz: str) -> int:
-    """The date in `tz` on which the instant falls, as days since 1970."""
-    local = (_EPOCH + dt.timedelta(microseconds=ns // 1000)).astimezone(zoneinfo.ZoneInfo(tz))
-    return (local.date() - _EPOCH.date()).days
+    """The date in `tz` on which the instant falls, as days since 1970; beyond the years 1 to 9999 their nearest date."""
+    try:
+        local = (_EPOCH + dt.timedelta(seconds=ns // 10**9)).astimezone(zoneinfo.ZoneInfo(tz)).date()
+    except OverflowError:
+        local = dt.date.max if ns > 0 else dt.date.min
+    return (local - _EPOCH.date()).days
 
 
 def rfc3339(ns: int) -> str:
     """The instant as RFC 3339 text in UTC, with as many decimals as it needs; years beyond 9999 as plain numbers."""
     seconds, fraction = divmod(ns, 10**9)
     try:
-        text = (_EPOCH + dt.timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
+        text = (_EPOCH + dt.timedelta(seconds=seconds)).replace(tzinfo=None).isoformat()
     except OverflowError:
         return f"@{seconds}"  # outside the calendar of RFC 3339
     decimals = f".{fraction:09d}".rstrip("0") if fraction else ""
     return f"{text}{decimals}Z"
 
 
-def _microseconds(instant: dt.datetime) -> int:
-    return (instant - _EPOCH) // dt.timedelta(microseconds=1)
+def _seconds(instant: dt.datetime) -> int:
+    return (instant - _EPOCH) // dt.timedelta(seconds=1)

@@ -7,7 +7,7 @@ a decimal128. Everything is a view where Arrow's layout allows it.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -152,7 +152,7 @@ def time_column(ticks: Ints, missing: Bools, time_type: pa.DataType) -> pa.Array
 # Amounts
 
 
-def amount_kind(amount_type: pa.DataType) -> str:
+def amount_kind(amount_type: pa.DataType) -> Literal["float", "integer", "decimal"]:
     """float, integer or decimal: how the kernels sum a column of this type."""
     if pa.types.is_integer(amount_type):
         return "integer"

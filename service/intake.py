@@ -239,8 +239,8 @@ class TransactionsIntake:
     def _as_of_notices(self, as_of: Instant) -> list[Notice]:
         """One row dated 2099 ruins every recency: say so when the latest row stands far from the others."""
         assert self._days is not None
-        usual = self._days.percentile(0.999)
-        gap_days = (as_of.tick - usual) / self._unit.ticks_per_day
+        end_of_usual_day = self._days.percentile(99.9) + self._unit.ticks_per_day - 1
+        gap_days = (as_of.tick - end_of_usual_day) / self._unit.ticks_per_day
         if gap_days <= AS_OF_OUTLIER_DAYS:
             return []
         return [

@@ -101,6 +101,19 @@ def view_keys(keys: Keys, members: Ints | slice) -> Keys:
     return ByteKeys(keys.data, keys.starts[members], keys.lengths[members])
 
 
+def _revenue(sums: Any, amount_type: pa.DataType) -> Floats:
+    """Exact sums as float64; OverflowError when one does not fit the column it is to be returned in."""
+    kind = cols.amount_kind(amount_type)
+    if kind == "float":
+        if not np.isfinite(sums).all():
+            raise OverflowError
+        floats: Floats = sums
+        return floats
+    if not sums_fit(sums, "int64" if kind == "integer" else "decimal38"):
+        raise OverflowError
+    return sums_to_float(sums, 0 if kind == "integer" else amount_type.scale)
+
+
 def population_of_transactions(
     customers: Customers,
     *,
@@ -117,15 +130,7 @@ def population_of_transactions(
 ) -> Population:
     """The population of aggregated transactions; OverflowError when a sum does not fit its column."""
     amount_type = types["amount"]
-    kind = cols.amount_kind(amount_type)
-    if kind == "float":
-        revenue = customers.sums
-        if not np.isfinite(revenue).all():
-            raise OverflowError
-    else:
-        if not sums_fit(customers.sums, "int64" if kind == "integer" else "decimal38"):
-            raise OverflowError
-        revenue = sums_to_float(customers.sums, 0 if kind == "integer" else amount_type.scale)
+    revenue = _revenue(customers.sums, amount_type)
     n = len(customers.frequency)
     instant = as_of or Instant.of_day(0)  # without a kept row there is no customer that could read it
     last = customers.last_tick
