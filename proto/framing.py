@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import pyarrow as pa
 
@@ -19,7 +19,8 @@ class Frame(NamedTuple):
     """One piece of a body."""
 
     kind: FrameKind
-    data: pa.Buffer | bytes | None
+    data: Any
+    """A pa.Buffer for Arrow, bytes for text and encoded bodies, None for a spooled file."""
     size: int
     """Bytes held by `data`."""
 

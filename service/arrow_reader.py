@@ -21,13 +21,13 @@ from proto.limits import Limits, over
 from proto.media import Shape
 from proto.schemas import MODEL_KEY, Wanted, check_schema
 
-__all__ = ["ArrowReader", "read_arrow"]
+__all__ = ["ArrowReader", "canonical_schema", "read_arrow", "validated"]
 
 _VIEW = pa.string_view().id
 _VALUES_REMEDY = "Write the data again with an Arrow library."
 
 
-def _canonical_schema(schema: pa.Schema, sources: tuple[str, ...]) -> tuple[pa.Schema, bool]:
+def canonical_schema(schema: pa.Schema, sources: tuple[str, ...]) -> tuple[pa.Schema, bool]:
     """The schema with text views as plain text, and whether that changes anything in `sources`.
 
     polars writes text as views; the kernels know bytes and offsets only.
@@ -67,12 +67,14 @@ def _canonical(array: pa.Array, column: str, limits: Limits) -> pa.Array:
     return array
 
 
-def _validated(batch: pa.RecordBatch, limits: Limits, *, views: bool) -> pa.RecordBatch:
+def validated(batch: pa.RecordBatch, limits: Limits, *, views: bool) -> pa.RecordBatch:
     """The batch, once every offset, index and text in it has been checked: a bad one would crash the process."""
     try:
         batch.validate(full=True)
     except (pa.ArrowInvalid, pa.ArrowIndexError) as error:
-        raise _unreadable(error) from None
+        raise RequestError(
+            ErrorCode.MALFORMED_BODY, f"The data is damaged: {str(error)[:300]}. {_VALUES_REMEDY}"
+        ) from None
     if not views:
         return batch
     names = batch.schema.names
@@ -136,7 +138,7 @@ def _start(schema: pa.Schema, wanted: Wanted) -> tuple[tuple[str, ...], pa.Schem
     metadata = schema.metadata
     model = metadata.get(MODEL_KEY) if metadata else None
     sources = wanted(schema.names, model).sources
-    schema, views = _canonical_schema(schema, sources)
+    schema, views = canonical_schema(schema, sources)
     return sources, schema, views, model
 
 
@@ -170,7 +172,7 @@ class ArrowReader:
                 batch = self._stream.read_next_batch()
             except _READ_ERRORS as error:
                 raise _unreadable(error) from None
-            yield _validated(batch, self._limits, views=self._views)
+            yield validated(batch, self._limits, views=self._views)
 
     def _begin(self, data: pa.Buffer) -> None:
         try:
@@ -210,4 +212,4 @@ def read_arrow(body: pa.Buffer, wanted: Wanted, limits: Limits) -> tuple[pa.Sche
             raise _unreadable(error) from None
         if len(sources) < len(schema):
             batch = batch.select(sources)
-        batches.append(_validated(batch, limits, views=views))
+        batches.append(validated(batch, limits, views=views))
