@@ -7,6 +7,7 @@ import numpy as np
 
 from kernels.day_counts import DayCounts
 from kernels.keys import ByteKeys, FixedKeys, Keys, stable_hash
+from kernels.money import Amounts
 from kernels.recency import recency_days
 from kernels.rfm import Occasion, Plan, Refunds, RfmTable, Rows, sums_fit, sums_to_float
 from kernels.slots import FIRST_CAPACITY, grown, new_slots
@@ -27,8 +28,9 @@ def _aggregate(kind: AmountKind, occasion: Occasion, fixed_ids: bool, fixed_orde
     limits = np.iinfo(np.int64)
     zone = np.zeros(1, dtype=np.int64), np.zeros(2, dtype=np.int64)
     plan = Plan(occasion, Refunds.NET, limits.min, limits.max, 1, *zone, kind, fixed_ids, fixed_orders)
-    dtype = np.float64 if kind == "float" else np.int64
-    amounts = np.ones((_N, 2) if kind == "decimal" else _N, dtype=dtype)
+    amounts: Amounts = np.ones(_N, dtype=np.float64)
+    if kind != "float":
+        amounts = np.ones(_N if kind == "integer" else (_N, 2), dtype=np.int64)
     table, other = RfmTable(plan), RfmTable(plan, n_shards=2)
     ids, orders, ticks = _ids(fixed_ids), _ids(fixed_orders), np.arange(_N, dtype=np.int64)
     table.add(Rows(ids, ticks, amounts, orders), 0)

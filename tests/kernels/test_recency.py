@@ -1,0 +1,66 @@
+"""Days since a purchase, and local days, against exact arithmetic."""
+
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kernels.recency import local_days, recency_days, tenure_days
+
+from .aggregation_inputs import I64
+
+TICKS = st.integers(I64.min + 1, I64.max) | st.integers(-100, 100)
+
+
+@given(TICKS, st.lists(TICKS, max_size=10), st.sampled_from([1, 7, 86_400, 86_400 * 10**9]), st.booleans())
+@settings(max_examples=300, deadline=None)
+def test_days_are_exact(as_of: int, ticks: list[int], per_day: int, whole: bool) -> None:
+    found = recency_days(np.array(ticks, dtype=np.int64), as_of, 0.0, per_day, whole)
+    exact = [Fraction(as_of - tick, per_day) for tick in ticks]
+    expected = [float(days // 1) if whole else float(days) for days in exact]
+    np.testing.assert_allclose(found, expected, rtol=3e-16, atol=0 if whole else 3e-16)
+
+
+@given(st.integers(-(10**9), 10**9), st.integers(-(10**9), 10**9))
+@settings(max_examples=200, deadline=None)
+def test_every_unit_gives_the_same_bits(as_of: int, tick: int) -> None:
+    found = {
+        recency_days(np.array([tick * unit]), as_of * unit, 0.0, 86_400 * unit, False)[0]
+        for unit in (1, 10**3, 10**6, 10**9)
+    }
+    assert len(found) == 1
+
+
+def test_no_purchase_and_the_fraction() -> None:
+    ticks = np.array([I64.min, 0, 5], dtype=np.int64)
+    np.testing.assert_array_equal(recency_days(ticks, 10, 0.05, 10, False), [np.nan, 1.05, 0.55])
+    np.testing.assert_array_equal(tenure_days(ticks, 10, 0.0, 10, True), [np.nan, 1, 0])
+
+
+@pytest.mark.parametrize("unit", [1, 10**6])
+def test_local_days_follow_the_zone(unit: int) -> None:
+    zone = ZoneInfo("America/New_York")
+    start = datetime(2024, 1, 1, tzinfo=UTC)
+    hours = [start + timedelta(minutes=30 * i) for i in range(48 * 366)]
+    offset = [int(hour.astimezone(zone).utcoffset().total_seconds()) for hour in hours]  # type: ignore[union-attr]
+    seconds = [int(hour.timestamp()) for hour in hours]
+    changes = [i for i in range(1, len(hours)) if offset[i] != offset[i - 1]]
+    assert len(changes) == 2
+    transitions = np.array([seconds[i] * unit for i in changes])
+    offsets = np.array([offset[0], *(offset[i] for i in changes)]) * unit
+    expected = [(hour.astimezone(zone).date() - datetime(1970, 1, 1).date()).days for hour in hours]
+    ticks = np.array(seconds) * unit
+    assert local_days(ticks, 86_400 * unit, transitions, offsets).tolist() == expected
+    mixed = np.random.default_rng(0).permutation(len(ticks))
+    assert local_days(ticks[mixed], 86_400 * unit, transitions, offsets).tolist() == [expected[i] for i in mixed]
+
+
+def test_local_days_at_the_ends_of_time() -> None:
+    ticks = np.array([I64.min, I64.max, -1, 0], dtype=np.int64)
+    for offset in (-5, 0, 5):
+        found = local_days(ticks, 10, np.zeros(0, dtype=np.int64), np.array([offset]))
+        assert found.tolist() == [(int(tick) + offset) // 10 for tick in ticks]
