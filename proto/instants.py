@@ -10,6 +10,7 @@ __all__ = ["NANOSECONDS_PER_DAY", "instant_ns", "local_date_days", "rfc3339"]
 
 NANOSECONDS_PER_DAY = 86_400 * 10**9
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_FRACTION = re.compile(r"(?<=:\d\d)[.,](\d+)(?=Z|[+-])")
 
 
 def instant_ns(as_of: str, tz: str, now_ns: int) -> int:
@@ -20,47 +21,36 @@ def instant_ns(as_of: str, tz: str, now_ns: int) -> int:
     if as_of == "now":
         return now_ns
     if len(as_of) == len("2026-01-31"):
-        return _day_end(dt.date.fromisoformat(as_of), zoneinfo.ZoneInfo(tz)) * 10**9 - 1
+        return _day_end(dt.date.fromisoformat(as_of), tz) * 10**9 - 1
     text = re.sub(r" (?=\d\d:\d\d$)", "+", as_of)
     # datetime knows microseconds only, and cuts the rest off.
-    whole, fraction = _FRACTION.sub("", text), _FRACTION.search(text)
-    return _seconds(dt.datetime.fromisoformat(whole)) * 10**9 + (int(fraction[1][:9].ljust(9, "0")) if fraction else 0)
+    fraction = _FRACTION.search(text)
+    nanoseconds = int(fraction[1][:9].ljust(9, "0")) if fraction else 0
+    return _seconds(dt.datetime.fromisoformat(_FRACTION.sub("", text))) * 10**9 + nanoseconds
 
 
-_FRACTION = re.compile(r"(?<=:\d\d)[.,](\d+)(?=Z|[+-])")
+def _day_end(date: dt.date, tz: str) -> int:
+    """The second at which `date` is over in `tz`, since 1970 UTC.
 
-
-def _day_end(date: dt.date, zone: zoneinfo.ZoneInfo) -> int:
-    """The second at which `date` is over in `zone`, since 1970 UTC.
-
-    That is its midnight, which a zone may leave out (Toronto 1919: 23:30 became 00:30) or have twice (Havana: 01:00
-    becomes 00:00, so the first one counts; Newfoundland: 00:01 became 23:01, so the second one does).
+    That is the next midnight, which a zone may leave out (Toronto 1919: 23:30 became 00:30) or have twice (Havana:
+    01:00 becomes 00:00, and the first one counts; Newfoundland: 00:01 became 23:01, and the second one does).
     """
-    # Its own first midnight plus a day, because the last date there is has no day after.
-    day = dt.datetime.combine(date, dt.time())
-    wall = _seconds(day.replace(tzinfo=dt.UTC)) + 86_400
-    noon = day.replace(hour=12, tzinfo=zone)
-    before = wall - _offset(noon)
+    midnight = dt.datetime.combine(date, dt.time(), zoneinfo.ZoneInfo(tz))
     if date == dt.date.max:
-        return before
-    midnight = (day + dt.timedelta(days=1)).replace(tzinfo=zone)
-    ends = [wall - _offset(midnight.replace(fold=fold)) for fold in (0, 1)]
+        return _seconds(midnight) + 86_400
+    ends = [_seconds((midnight + dt.timedelta(days=1)).replace(fold=fold)) for fold in (0, 1)]
     low, high = min(ends) - 1, max(ends)
     today = (date - _EPOCH.date()).days
-
-    def is_over(second: int) -> bool:
-        return local_date_days(second * 10**9, zone.key) > today
-
-    if not is_over(high - 1):
+    if local_date_days((high - 1) * 10**9, tz) <= today:
         return high
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if is_over(middle) else (middle, high)
+        low, high = (middle, high) if local_date_days(middle * 10**9, tz) <= today else (low, middle)
     return high
 
 
 def local_date_days(ns: int, tz: str) -> int:
-    """The date in `tz` on which the instant falls, as days since 1970; beyond the years 1 to 9999 their nearest date."""
+    """The date in `tz` on which the instant falls, as days since 1970; outside the years 1 to 9999, the nearest."""
     try:
         local = (_EPOCH + dt.timedelta(seconds=ns // 10**9)).astimezone(zoneinfo.ZoneInfo(tz)).date()
     except OverflowError:
