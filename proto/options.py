@@ -87,6 +87,8 @@ def _weights(value: Any) -> Any:
             raise ValueError(f"the weight of {name} is {number}, not a number ≥ 0")
     if weights and sum(weights.values()) == 0:
         raise ValueError("all weights are 0")
+    if not weights or not math.isfinite(sum(weights.values())):
+        raise ValueError("there must be weights, and their sum a number")
     return weights
 
 
@@ -109,7 +111,8 @@ def _features(value: Any) -> Any:
     return names
 
 
-_DAYS = re.compile(r"(\d{1,6}(?:\.\d+)?)d")
+_DAYS = re.compile(r"([0-9]{1,6}(?:\.[0-9]+)?)d")
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def _window(value: Any) -> Any:
@@ -126,7 +129,7 @@ def _as_of(value: Any) -> Any:
     if not isinstance(value, str) or value in ("max", "now"):
         return value
     try:
-        if len(value) == len("2026-01-31"):
+        if _DATE.fullmatch(value):
             dt.date.fromisoformat(value)
             return value
         # A literal + in a query string arrives as a space.
@@ -149,7 +152,10 @@ def _zone(value: Any) -> Any:
 
 
 def _fields(value: Any) -> Any:
-    return _split(value)
+    names = _split(value)
+    if not names:
+        raise ValueError("no column is named; leave the option out for the usual ones")
+    return names
 
 
 Columns = Annotated[dict[str, str], BeforeValidator(_column_names)]
@@ -341,7 +347,7 @@ class ScoreOptions(_Options, _Reply):
     def _needs_an_instant(self) -> ScoreOptions:
         if self.as_of == "max":
             raise ValueError(
-                "as_of=max cannot be used to score: a lone customer's own latest row would make every recency 0; "
+                "scoring cannot use as_of=max: a lone customer's own latest row would make every recency 0; "
                 "give a date, a time, or now"
             )
         return self
