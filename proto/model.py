@@ -7,6 +7,7 @@ back to the caller, who sends it with a later request or puts it into the folder
 from __future__ import annotations
 
 import hashlib
+import itertools
 from typing import Any, Literal
 
 import orjson
@@ -14,7 +15,7 @@ import rfc8785
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from proto.errors import ErrorCode, RequestError
-from proto.options import MAX_FEATURES, MAX_SEGMENTS
+from proto.options import EXACT_SEED, MAX_FEATURES, MAX_SEGMENTS, Zone
 
 __all__ = [
     "FORMAT_VERSION",
@@ -48,8 +49,8 @@ class Notice(_Part):
 class Aggregation(_Part):
     """How transactions became customers; scoring repeats it. None in a model fitted on a customers table."""
 
-    tz: str
-    window_days: float | None
+    tz: Zone
+    window_days: float | None = Field(gt=0)
     occasion: Literal["order", "time", "day", "row"]
     refunds: Literal["net", "drop", "error"]
     monetary: Literal["sum", "mean"]
@@ -131,20 +132,44 @@ class Model(_Part):
         d = len(self.features)
         if len({f.name for f in self.features}) < d:
             raise ValueError("two features have the same name")
+        for feature in self.features:
+            edges = feature.quantiles
+            if len(feature.shares) != len(edges) + 1:
+                raise ValueError(f"{feature.name} has {len(feature.shares)} shares for {len(edges)} quantiles")
+            if not _ascends(edges):
+                raise ValueError(f"quantiles of {feature.name} do not ascend")
         for i, segment in enumerate(self.segments):
             if segment.id != i:
                 raise ValueError(f"segment {i} has the id {segment.id}")
             if len(segment.centroid) != d:
                 raise ValueError(f"segment {i} has {len(segment.centroid)} coordinates for {d} features")
-        if any(a > b for a, b in zip(self.score_quantiles, self.score_quantiles[1:], strict=False)):
+        if not _ascends(self.score_quantiles):
             raise ValueError("score_quantiles do not ascend")
         if (self.aggregation is None) != (self.input == "customers"):
             raise ValueError("aggregation belongs to models of transactions")
         return self
 
 
+def _ascends(values: list[float]) -> bool:
+    return all(a <= b for a, b in itertools.pairwise(values))
+
+
 def _content_id(content: dict[str, Any]) -> str:
-    return hashlib.sha256(rfc8785.dumps({k: v for k, v in content.items() if k != "id"})).hexdigest()
+    bare = {k: v for k, v in content.items() if k != "id"}
+    try:
+        canonical = rfc8785.dumps(bare)
+    except rfc8785.IntegerDomainError:
+        canonical = rfc8785.dumps(_large_as_float(bare))
+    return hashlib.sha256(canonical).hexdigest()
+
+
+def _large_as_float(value: Any) -> Any:
+    """Integers that JavaScript has no exact number for as floats: it writes 1e16 as 10000000000000000."""
+    if isinstance(value, dict):
+        return {k: _large_as_float(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_large_as_float(v) for v in value]
+    return float(value) if isinstance(value, int) and abs(value) > EXACT_SEED else value
 
 
 def seal(model: Model) -> Model:
@@ -180,7 +205,7 @@ def load_model(data: bytes | memoryview | str | dict[str, Any]) -> Model:
         )
     try:
         expected = _content_id(content)
-    except (rfc8785.CanonicalizationError, RecursionError) as error:
+    except (rfc8785.CanonicalizationError, RecursionError, OverflowError) as error:
         raise RequestError(ErrorCode.BAD_MODEL, f"The model cannot be put into canonical form: {error}.") from None
     if content.get("id") != expected:
         raise RequestError(
@@ -195,4 +220,5 @@ def load_model(data: bytes | memoryview | str | dict[str, Any]) -> Model:
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the model"
-        raise RequestError(ErrorCode.BAD_MODEL, f"The model cannot be used: {where}: {first['msg']}.") from None
+        what = str(first["msg"]).removeprefix("Value error, ")
+        raise RequestError(ErrorCode.BAD_MODEL, f"The model cannot be used: {where}: {what}.") from None
