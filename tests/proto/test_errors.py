@@ -1,0 +1,41 @@
+"""Errors: every code has a title and a status, and the problem object is RFC 9457."""
+
+import json
+
+import pytest
+
+from proto.errors import STATUS, TITLES, ErrorCode, RequestError, problem
+
+
+@pytest.mark.parametrize("code", ErrorCode)
+def test_every_code_becomes_a_whole_problem(code: ErrorCode) -> None:
+    body = problem(RequestError(code, "What was found. What to do.", column="amount", row=1), "r-1")
+    assert body == {
+        "type": f"urn:segserve:error:{code.value}",
+        "title": TITLES[code],
+        "status": STATUS.get(code, 422),
+        "detail": "What was found. What to do.",
+        "code": code.value,
+        "column": "amount",
+        "row": 1,
+        "request_id": "r-1",
+    }
+    assert json.loads(json.dumps(body)) == body
+    assert type(body["code"]) is str
+
+
+def test_titles_and_statuses_are_about_codes_that_exist() -> None:
+    assert set(TITLES) == set(ErrorCode)
+    assert set(STATUS) <= set(ErrorCode)
+    assert all(400 <= status < 600 for status in STATUS.values())
+    assert len(set(TITLES.values())) == len(TITLES)
+
+
+def test_a_code_without_an_entry_is_422() -> None:
+    error = RequestError(ErrorCode.NULLS, "There are nulls.")
+    assert error.status == 422
+    assert str(error) == "There are nulls."
+
+
+def test_no_request_id_where_there_is_no_request() -> None:
+    assert "request_id" not in problem(RequestError(ErrorCode.BUSY, "Busy."))
