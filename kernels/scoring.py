@@ -276,9 +276,10 @@ def _look_up(scores: Floats, table: Floats, places: Places, out: Floats) -> None
     equal, tie, base, start, slope, top = table[0], table[1], table[2], table[3], table[4], table[5]
     for i in range(len(scores)):
         score, p = scores[i], places[i]
-        between = base[p] + (score - start[p]) * slope[p]
+        between = base[p] + (score - start[p]) * slope[p] if slope[p] > 0.0 else base[p]
         between = top[p] if between > top[p] else between
-        out[i] = tie[p] if equal[p] == score else between
+        between = tie[p] if equal[p] == score else between
+        out[i] = between if score == score else score
 
 
 @kernel
