@@ -73,7 +73,7 @@ def _lengths(prefix: bytes | memoryview, first: bool, limits: Limits) -> tuple[i
     width = 8 if modern else 4
     if first and not modern and (length <= 0 or length > limits.max_metadata_bytes or _looks_wrong(bytes(prefix))):
         raise not_arrow(bytes(prefix))
-    if length < 0 or (length + width) % 8:
+    if length < 0 or (length and (length + width) % 8):
         raise damaged(f"a message declares {length:,} bytes of metadata")
     if length > limits.max_metadata_bytes:
         raise over("max_metadata_bytes", length, limits.max_metadata_bytes, "Send less schema metadata.")

@@ -134,10 +134,14 @@ _READ_ERRORS = (pa.ArrowException, OSError, ValueError, MemoryError, OverflowErr
 
 def _start(schema: pa.Schema, wanted: Wanted) -> tuple[tuple[str, ...], pa.Schema, bool, bytes | None]:
     """Checks a schema and asks what to read: (source columns, canonical schema, has views, inline model)."""
-    check_schema(schema)
+    try:
+        check_schema(schema)
+        names = schema.names
+    except UnicodeDecodeError as error:
+        raise _unreadable(error) from None
     metadata = schema.metadata
     model = metadata.get(MODEL_KEY) if metadata else None
-    sources = wanted(schema.names, model).sources
+    sources = wanted(names, model).sources
     schema, views = canonical_schema(schema, sources)
     return sources, schema, views, model
 

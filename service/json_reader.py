@@ -51,6 +51,8 @@ def _loads(body: bytes | memoryview, limits: Limits) -> Any:
     except orjson.JSONDecodeError as error:
         if "end of data" in str(error):
             raise RequestError(ErrorCode.TRUNCATED_BODY, f"The JSON ends too early: {error}. Send all of it.") from None
+        if "allocate memory" in str(error):  # what orjson says beyond its depth
+            raise _malformed("The JSON is nested too deeply.") from None
         raise _malformed(f"The body is not JSON: {error}.") from None
 
 

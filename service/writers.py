@@ -256,6 +256,8 @@ def _csv(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[bytes
     names = schema.names
     yield ",".join(names).encode() + b"\n"
     for batch in batches:
+        if batch.num_rows == 0:
+            continue
         sink = io.BytesIO()
         columns = [_without_nan(_text(array)) for array in batch.columns]
         pyarrow.csv.write_csv(pa.RecordBatch.from_arrays(columns, names), sink, _PLAIN)
