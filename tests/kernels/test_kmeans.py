@@ -12,6 +12,8 @@ from tests.kernels import naive_kmeans as naive
 from tests.kernels import naive_scoring
 from tests.kernels.threads import needs_jit, run_on_threads
 
+pytestmark = needs_jit  # test_starts.py has fits small enough for plain Python
+
 
 def shop(n, seed):
     """Standardised log features like a shop's: skewed, correlated, with many one-time buyers."""
@@ -64,7 +66,6 @@ def test_iris():
         assert fit_kmeans(points, 3, seed=seed).inertia == pytest.approx(78.8514, abs=1e-4)
 
 
-@needs_jit
 @pytest.mark.parametrize("k", [3, 8])
 def test_as_good_as_ten_runs_of_scikit_learn_and_stable(k):
     points = shop(4000, k)
@@ -83,7 +84,6 @@ def test_same_seed_same_bits_whatever_the_run():
         assert np.array_equal(one, other)
 
 
-@needs_jit
 def test_threads_change_no_bit_over_many_blocks():
     points = shop(150_000, 1)
     fits = [fit_kmeans(points, 5, n_init=3), fit_kmeans(points, 5, n_init=3, run=run_on_threads)]
@@ -134,7 +134,6 @@ def test_as_many_segments_as_points(n):
     assert fit.inertia == 0.0
 
 
-@needs_jit
 def test_many_segments_and_features():
     points = np.random.default_rng(9).normal(size=(32, 3000))
     fit = fit_kmeans(points, 256, n_init=1)
