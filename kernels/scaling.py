@@ -107,7 +107,7 @@ def median_nonzero_abs(values: Floats) -> float:
 
 
 def _median(values: Floats) -> float:
-    """Return the median; two middle values are averaged. Shuffles its argument: 3x faster than sorting it."""
+    """Return the median; two middle values are averaged. Shuffles its argument."""
     middle = len(values) // 2
     values.partition(middle)
     high = float(values[middle])
