@@ -5,6 +5,8 @@
 #
 # BASE is any slim image with Python 3.11 or later as python3, with its venv module.
 ARG BASE=python:3.11-slim
+# Set by the builder: amd64 or arm64.
+ARG TARGETARCH
 
 # Kernels are compiled for a named processor, not for the one that happens to build: the same at build and at run.
 FROM ${BASE} AS base-amd64
@@ -32,7 +34,7 @@ COPY service service
 RUN find /app -exec touch --date=@1767225600 {} + \
  && python3 -m compileall -q /app \
  && mkdir -p "$NUMBA_CACHE_DIR" \
- && python3 -m kernels.warmup
+ && python3 -c 'from kernels.warmup import warm_up; print(warm_up(), "compiled functions")'
 
 FROM base
 COPY --from=build /opt/venv /opt/venv

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -95,7 +96,8 @@ def main() -> None:
         else ""
     )
     print(f"One row per customer: {out}")
-    print(f"The same by hand: {Path(sys.executable).parent / 'segserve'} {' '.join(flags)}")
+    command = os.path.relpath(Path(sys.executable).parent / "segserve")
+    print(f"The same without a server: {command} {shlex.join(flags)}")
 
 
 if __name__ == "__main__":

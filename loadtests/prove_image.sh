@@ -36,8 +36,10 @@ if ! buildah inspect --type image segserve-base >/dev/null 2>&1; then
 fi
 
 say "The image, from the Dockerfile"
+# buildah of Debian 12 does not see that a stage is used when its name has an argument in it: so it is told all.
 # shellcheck disable=SC2086 # BUILD_OPTIONS is a list of words
-time buildah build --isolation chroot --format docker --pull-never --build-arg BASE=localhost/segserve-base \
+time buildah build --isolation chroot --format docker --pull-never --skip-unused-stages=false \
+  --build-arg BASE=localhost/segserve-base --build-arg TARGETARCH="$(dpkg --print-architecture)" \
   ${BUILD_OPTIONS:-} --tag segserve .
 
 say "What it declares"

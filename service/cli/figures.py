@@ -43,7 +43,7 @@ def column(values: Sequence[float | None], unit: str = "") -> list[str]:
     largest = max((abs(value) for value in values if value is not None), default=0.0)
     step, suffix = next((pair for pair in STEPS if largest >= 10 * pair[0]), (1.0, ""))
     scaled = largest / step
-    decimals = 0 if scaled >= 1000 else 1 if scaled >= 100 else 2 if scaled >= 0.1 or scaled == 0 else 5
+    decimals = 0 if scaled >= 1000 else 1 if scaled >= 10 else 2 if scaled >= 0.1 or scaled == 0 else 5
     if unit:
         decimals = min(decimals, 1)
     return [MISSING if value is None else f"{value / step:,.{decimals}f}{suffix}{unit}" for value in values]

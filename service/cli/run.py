@@ -62,6 +62,8 @@ def run(
             yield from source.batches(lambda done: progress.at(done, size(done)))
             progress.step("Scoring" if kind == "score" else "Segmenting")
 
+        if url is None:
+            progress.step("Getting the kernels ready")
         with _answer(kind, source, sent(), options, query, known, url, threads) as result:
             if out is not None:
                 write_result(result, out, lambda rows: progress.rows(rows, "Writing", result.customers_out))

@@ -26,10 +26,10 @@ from service.cli.notes import notes
 __all__ = ["headline", "labels", "print_report", "segment_table", "shorten", "summary_of"]
 
 HEADS = {"recency_days": "Recency", "frequency": "Frequency", "monetary": "Monetary", "tenure_days": "Tenure"}
-NARROW_HEADS = HEADS | {"frequency": "Freq."}
+NARROW_HEADS = HEADS | {"frequency": "Freq.", "monetary": "Money"}
 NARROW = 96
 """Below so many cells the words get shorter."""
-MIN_BAR, MAX_BAR = 7, 40
+MIN_BAR, MAX_BAR = 6, 40
 COMFORT = 7
 """Names lose their explanation before the bar gets less than this on top of its least width."""
 MIN_NAME = 12
