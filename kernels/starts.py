@@ -6,7 +6,7 @@
     finals: leaders run on the whole sample until they settle; the least inertia wins
 
 Source: swaps after Fritzke, "The k-means-u* algorithm" (2017). Measured, 12 segments of 2,469 households: the
-mean adjusted Rand index between seeds is 0.77 without swaps, 0.9 with them.
+mean adjusted Rand index between seeds is 0.77 without swaps, 0.88 with them.
 """
 
 import math
