@@ -7,6 +7,7 @@ a decimal128. Everything is a view where Arrow's layout allows it.
 
 from __future__ import annotations
 
+import decimal
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -40,14 +41,20 @@ Ints = npt.NDArray[np.int64]
 _DAY_SECONDS = 86_400
 _TICKS_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 UUID_BYTES = 16
+INT64_MAX = 2**63 - 1
 
 
 def _values(array: pa.Array, dtype: Any) -> npt.NDArray[Any]:
     """The values buffer of a fixed-width array as a view; null slots hold whatever the sender left there."""
-    buffer = array.buffers()[1]
+    return _view(array.buffers()[1], np.dtype(dtype), array.offset, len(array))
+
+
+def _view(buffer: pa.Buffer | None, dtype: np.dtype[Any], start: int, n: int) -> npt.NDArray[Any]:
+    """`n` values from `start` on. Senders may pad a buffer to any length, and put it at any address."""
     if buffer is None:
-        return np.zeros(len(array), dtype)
-    return np.frombuffer(buffer, dtype)[array.offset : array.offset + len(array)]
+        return np.zeros(n, dtype)
+    values = np.frombuffer(buffer, dtype, n, start * dtype.itemsize)
+    return values if values.flags.aligned else values.copy()  # kernels are compiled for aligned arrays only
 
 
 # Ids
@@ -80,11 +87,11 @@ def keys_of(array: pa.Array) -> Keys:
         starts = (np.arange(len(array), dtype=np.int64) + array.offset) * UUID_BYTES
         lengths = np.full(len(array), UUID_BYTES, np.int32)
         return ByteKeys(_bytes(data), starts, lengths)
-    dtype = np.int64 if pa.types.is_large_string(array.type) else np.int32
+    dtype = np.dtype(np.int64 if pa.types.is_large_string(array.type) else np.int32)
     _, offsets_buffer, data = array.buffers()
     if offsets_buffer is None or len(array) == 0:
         return ByteKeys(np.zeros(0, np.uint8), np.zeros(0, np.int64), np.zeros(0, np.int32))
-    offsets = np.frombuffer(offsets_buffer, dtype)[array.offset : array.offset + len(array) + 1]
+    offsets = _view(offsets_buffer, dtype, array.offset, len(array) + 1)
     return ByteKeys(_bytes(data), offsets[:-1].astype(np.int64), np.diff(offsets).astype(np.int32))
 
 
@@ -110,8 +117,8 @@ def id_column(keys: Keys, id_type: pa.DataType) -> pa.Array:
     if n:
         offsets[:n] = keys.starts
         offsets[n] = keys.starts[-1] + keys.lengths[-1]
+    data = keys.data[offsets[0] : offsets[n]]
     offsets -= offsets[0]
-    data = keys.data[int(keys.starts[0]) :] if n else keys.data[:0]
     large = pa.LargeStringArray.from_buffers(n, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(data)))
     return large if pa.types.is_large_string(id_type) else large.cast(pa.string())
 
@@ -143,10 +150,12 @@ def ticks_of(array: pa.Array) -> Ints:
 
 def time_column(ticks: Ints, missing: Bools, time_type: pa.DataType) -> pa.Array:
     """Ticks as a column of the type the times came in."""
-    if pa.types.is_date(time_type):
-        days = pa.array(np.where(missing, 0, ticks).astype(np.int32), pa.int32(), mask=missing)
-        return days.cast(pa.date32()).cast(time_type)
-    return pa.array(np.where(missing, 0, ticks), pa.int64(), mask=missing).cast(time_type)
+    ticks = np.where(missing, 0, ticks)
+    if pa.types.is_date32(time_type):
+        return pa.array(ticks.astype(np.int32), pa.int32(), mask=missing).cast(time_type)
+    if pa.types.is_date64(time_type):
+        ticks = ticks * (_DAY_SECONDS * 1000)
+    return pa.array(ticks, pa.int64(), mask=missing).cast(time_type)
 
 
 # Amounts
@@ -159,15 +168,18 @@ def amount_kind(amount_type: pa.DataType) -> Literal["float", "integer", "decima
     return "decimal" if pa.types.is_decimal(amount_type) else "float"
 
 
-def amount_array(array: pa.Array, column: str) -> npt.NDArray[Any]:
-    """The amounts as float64[n], int64[n], or int64[n, 2] (the words of a decimal128, low first)."""
+def amount_array(array: pa.Array, column: str, *, keep: Bools | None = None, rows_before: int = 0) -> npt.NDArray[Any]:
+    """The amounts as float64[n], int64[n], or int64[n, 2] (the words of a decimal128, low first).
+
+    `keep` says which rows count (None: all), `rows_before` how many came in earlier batches: RequestError(OVERFLOW)
+    names the first row whose amount none of these can hold.
+    """
     kind = amount_kind(array.type)
     if kind == "decimal":
         if not pa.types.is_decimal128(array.type):
-            array = array.cast(pa.decimal128(38, array.type.scale))
-        buffer = array.buffers()[1]
-        words = np.zeros(0, np.int64) if buffer is None else np.frombuffer(buffer, np.int64)
-        return words.reshape(-1, 2)[array.offset : array.offset + len(array)]
+            array = _as_decimal128(array, column, keep, rows_before)
+        words = _view(array.buffers()[1], np.dtype(np.int64), 2 * array.offset, 2 * len(array))
+        return words.reshape(-1, 2)
     if kind == "float":
         if array.type == pa.float64():
             return _values(array, np.float64)
@@ -175,16 +187,36 @@ def amount_array(array: pa.Array, column: str) -> npt.NDArray[Any]:
     if array.type == pa.int64():
         return _values(array, np.int64)
     values = _values(array, array.type.to_pandas_dtype())
-    if array.type == pa.uint64() and len(values) and values.max() > np.iinfo(np.int64).max:
-        row = int(np.argmax(values))
-        raise RequestError(
-            ErrorCode.OVERFLOW,
-            f"Column {column} has {values[row]} in row {row} of a batch, above the largest 64-bit signed integer; "
-            "send amounts that large as decimal128.",
-            column=column,
-            row=row,
-        )
+    if array.type == pa.uint64():
+        too_large = values > np.uint64(INT64_MAX)
+        if keep is not None:
+            too_large &= keep
+        if too_large.any():
+            row = int(np.argmax(too_large))
+            raise _too_large(column, values[row], rows_before + row + 1, "a 64-bit signed integer", "as decimal128")
     return values.astype(np.int64)
+
+
+def _as_decimal128(array: pa.Array, column: str, keep: Bools | None, rows_before: int) -> pa.Array:
+    wide = pa.decimal128(38, array.type.scale)
+    if keep is not None:
+        array = pc.if_else(pa.array(keep), array, pa.scalar(None, array.type))
+    try:
+        return array.cast(wide)
+    except pa.ArrowInvalid:
+        limit = decimal.Decimal(10) ** (38 - wide.scale)
+        amounts = enumerate(array.to_pylist(), start=rows_before + 1)
+        row, amount = next((row, amount) for row, amount in amounts if amount is not None and abs(amount) >= limit)
+        raise _too_large(column, amount, row, "a decimal128 of 38 digits", "in a larger unit") from None
+
+
+def _too_large(column: str, amount: object, row: int, room: str, remedy: str) -> RequestError:
+    return RequestError(
+        ErrorCode.OVERFLOW,
+        f"Column {column} has {amount} in row {row:,}, more than {room} holds; send amounts that large {remedy}.",
+        column=column,
+        row=row,
+    )
 
 
 def monetary_column(sums: npt.NDArray[Any], amount_type: pa.DataType) -> pa.Array:
@@ -215,7 +247,10 @@ def feature_array(array: pa.Array) -> Floats:
 
 
 class Holes(NamedTuple):
-    """Rows of a batch that lack something: the mask of rows to keep (None: all), and counts per column."""
+    """Rows of a batch that lack something: the mask of rows to keep (None: all), and counts of rows.
+
+    `nulls` and `first_null` are by column; a row that is not finite in several columns counts once.
+    """
 
     keep: Bools | None
     nulls: dict[str, int]
@@ -240,28 +275,26 @@ def _validity(array: pa.Array) -> Bools | None:
 def find_holes(columns: dict[str, pa.Array], finite: tuple[str, ...]) -> Holes:
     """Looks for nulls in all columns, and for NaN and infinities in the float columns named in `finite`."""
     keep: Bools | None = None
+    finite_rows: Bools | None = None
     nulls: dict[str, int] = {}
     first_null: dict[str, int] = {}
-    not_finite, first_not_finite = 0, -1
     n_rows = 0
     for name, array in columns.items():
         n_rows = len(array)
         valid = _validity(array)
-        if valid is not None:
-            missing = len(valid) - int(np.count_nonzero(valid))
-            if missing:
-                nulls[name] = missing
-                first_null[name] = int(np.argmin(valid))
-                keep = valid if keep is None else keep & valid
+        if valid is not None and not valid.all():
+            nulls[name] = n_rows - int(np.count_nonzero(valid))
+            first_null[name] = int(np.argmin(valid))
+            keep = valid if keep is None else keep & valid
         if name in finite and pa.types.is_floating(array.type):
             whole = np.isfinite(_values(array, array.type.to_pandas_dtype()))
             if valid is not None:
                 whole |= ~valid  # already counted as null
-            bad = len(whole) - int(np.count_nonzero(whole))
-            if bad:
-                first = int(np.argmin(whole))
-                first_not_finite = first if not_finite == 0 else min(first, first_not_finite)
-                not_finite += bad
-                keep = whole if keep is None else keep & whole
+            if not whole.all():
+                finite_rows = whole if finite_rows is None else finite_rows & whole
+    not_finite, first_not_finite = 0, -1
+    if finite_rows is not None:
+        not_finite, first_not_finite = n_rows - int(np.count_nonzero(finite_rows)), int(np.argmin(finite_rows))
+        keep = finite_rows if keep is None else keep & finite_rows
     dropped = 0 if keep is None else n_rows - int(np.count_nonzero(keep))
     return Holes(keep, nulls, first_null, not_finite, first_not_finite, dropped)

@@ -13,11 +13,11 @@ from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
-from kernels.rfm import Occasion, Refunds, RfmTable, Rows
-from kernels.rfm import Plan as KernelPlan
 
 from kernels.day_counts import DayCounts
 from kernels.keys import KeyTable, hash_keys, partition_rows
+from kernels.rfm import Occasion, Refunds, RfmTable, Rows
+from kernels.rfm import Plan as KernelPlan
 from proto.errors import ErrorCode, RequestError
 from proto.instants import NANOSECONDS_PER_DAY, instant_ns, local_date_days
 from proto.limits import Limits, over
@@ -69,7 +69,7 @@ class Left:
             row = rows_before + holes.first_not_finite + 1
             raise RequestError(
                 ErrorCode.NOT_FINITE,
-                f"{holes.not_finite:,} value{'s are' if holes.not_finite > 1 else ' is'} NaN or infinite in the batch "
+                f"{holes.not_finite:,} row(s) have a value that is NaN or infinite in the batch "
                 f"that was read last; the first is in row {row:,}. Correct them, or leave such rows "
                 "out with nulls=drop.",
                 column=next((names[n] for n in ("amount",) if n in names), None),
@@ -164,7 +164,9 @@ class TransactionsIntake:
         rows = Rows(
             customers=cols.keys_of(arrays["customer_id"]),
             ticks=ticks,
-            amounts=cols.amount_array(arrays["amount"], self._names["amount"]),
+            amounts=cols.amount_array(
+                arrays["amount"], self._names["amount"], keep=holes.keep, rows_before=self.rows_in
+            ),
             orders=cols.keys_of(arrays["order_id"]) if "order_id" in arrays else None,
             keep=holes.keep,
         )
