@@ -11,7 +11,8 @@ __all__ = ["ThreadTeam"]
 class ThreadTeam:
     """Runs independent thunks side by side: one on the calling thread, the others on helpers.
 
-    Helpers never wait for other helpers, so callers may share a team without a deadlock.
+    A caller waits only for helpers that are at work for it, so callers, and thunks too, may share a team without a
+    deadlock, and a small job does not wait for the helpers of a large one.
     """
 
     def __init__(self, n_threads: int) -> None:
@@ -21,25 +22,36 @@ class ThreadTeam:
         self._helpers = ThreadPoolExecutor(n_threads - 1, thread_name_prefix="kernel") if n_threads > 1 else None
 
     def run(self, thunks: Sequence[Callable[[], None]]) -> None:
-        """Runs every thunk and returns when all are done; the first exception is raised then."""
+        """Runs the thunks and returns when all are done; after an error no further one starts, and it is raised.
+
+        Of several errors the one of the earliest thunk is raised.
+        """
         if self._helpers is None or len(thunks) < 2:
             for thunk in thunks:
                 thunk()
             return
         helpers = self._helpers
-        queue = iter(thunks)  # next() on a tuple iterator is atomic under the interpreter's lock
+        queue = iter(enumerate(thunks))
+        errors: list[tuple[int, BaseException]] = []
 
         def work() -> None:
-            for thunk in queue:
-                thunk()
+            while not errors:
+                i, thunk = next(queue, (0, None))  # atomic under the interpreter's lock
+                if thunk is None:
+                    return
+                try:
+                    thunk()
+                except BaseException as error:
+                    errors.append((i, error))
 
         futures = [helpers.submit(work) for _ in range(min(self.n_threads, len(thunks)) - 1)]
         try:
             work()
         finally:
-            wait(futures)
-        for future in futures:
-            future.result()
+            # Nothing is left for helpers that have not started: they may be busy until this very thunk returns.
+            wait([future for future in futures if not future.cancel()])
+        if errors:
+            raise min(errors, key=lambda found: found[0])[1]
 
     def close(self) -> None:
         if self._helpers is not None:
