@@ -77,6 +77,7 @@ if _folder is not None:
 KERNELS: list[Any] = []  # every dispatcher, so that compiling can be disabled once all are warm
 _compile: Any = numba.njit(nogil=True, cache=_folder is not None, error_model="numpy")
 _compile_fast: Any = numba.njit(nogil=True, cache=_folder is not None, error_model="numpy", fastmath=True)
+_compile_row: Any = numba.njit(nogil=True, error_model="numpy", forceinline=True)
 
 
 def _plain(function: Function) -> Function:
@@ -106,6 +107,17 @@ def fast_kernel(function: Function) -> Function:
     dispatcher = _compile_fast(function)
     KERNELS.append(dispatcher)
     return dispatcher  # type: ignore[no-any-return]
+
+
+def row_kernel(function: Function) -> Function:
+    """Compile a function that a kernel calls for every row into that kernel itself.
+
+    Left to the compiler's judgement such calls stay calls, and each counts references to its arrays atomically: hashing
+    a 12-byte id took 44 ns.
+    """
+    if JIT_DISABLED:
+        return function
+    return _compile_row(function)  # type: ignore[no-any-return]
 
 
 def readonly(array: NDArray[Scalar]) -> NDArray[Scalar]:

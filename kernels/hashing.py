@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels._jit import fold_multiply, kernel, load_u64, readonly
+from kernels._jit import fold_multiply, kernel, load_u64, readonly, row_kernel
 
 STABLE_SEED = 0x5E65E7E  # fixed for ever: the order of the sample in a fit depends on it
 _GOLDEN = np.uint64(0x9E37_79B9_7F4A_7C15)
@@ -54,13 +54,13 @@ def seed_words(seed: int) -> tuple[np.uint64, np.uint64]:
     return np.uint64(words[0]), np.uint64(words[1] | 1)
 
 
-@kernel
+@row_kernel
 def hash_word(word: np.uint64, start: np.uint64, multiplier: np.uint64) -> np.uint64:
     """Return the hash of one 64-bit word: two folds, so that every input bit reaches every output bit."""
     return fold_multiply(fold_multiply(word ^ start, multiplier) ^ start, _GOLDEN)
 
 
-@kernel
+@row_kernel
 def short_word(data: NDArray[np.uint8], start: int, length: int) -> np.uint64:
     """Return data[start : start + length], 0 ≤ length < 8, as a little-endian word, reading nothing outside data."""
     if length == 0:
@@ -75,7 +75,7 @@ def short_word(data: NDArray[np.uint8], start: int, length: int) -> np.uint64:
     return word
 
 
-@kernel
+@row_kernel
 def _hash_bytes1(
     data: NDArray[np.uint8], first: int, length: int, start: np.uint64, multiplier: np.uint64
 ) -> np.uint64:
@@ -124,7 +124,7 @@ def stable_hash(keys: Keys) -> NDArray[np.uint64]:
     return hash_keys(keys, STABLE_SEED)
 
 
-@kernel
+@row_kernel
 def _shard(h: np.uint64, n_shards: np.uint64) -> np.int64:
     """Return the shard of a hash: ⌊top half · n_shards / 2³²⌋; tables use the low half."""
     return np.int64(((h >> np.uint64(32)) * n_shards) >> np.uint64(32))

@@ -9,7 +9,7 @@ the key) and are compared only where 32 bits of the hash agree: two cache misses
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels._jit import kernel, load_u64, prefetch, readonly, store_u64
+from kernels._jit import kernel, load_u64, prefetch, readonly, row_kernel, store_u64
 from kernels.hashing import (
     ByteKeys,
     FixedKeys,
@@ -71,45 +71,25 @@ def _number_fixed(
     return len(rows), n
 
 
-@kernel
+@row_kernel
 def _is_entry(arena: NDArray[np.uint8], entry: int, data: NDArray[np.uint8], start: int, length: int) -> bool:
     """Tell whether the arena's entry is the key data[start : start + length]."""
-    if int(load_u64(arena, entry) & LOW_HALF) != length:
-        return False
-    stored = entry + _HEADER
-    full = length & ~7
-    for i in range(0, full, 8):
-        if load_u64(arena, stored + i) != load_u64(data, start + i):
-            return False
-    rest = length - full
-    return bool(short_word(arena, stored + full, rest) == short_word(data, start + full, rest))
+    equal = int(load_u64(arena, entry) & LOW_HALF) == length
+    stored, full = entry + _HEADER, length & ~7
+    i = 0
+    while equal and i < full:
+        equal = load_u64(arena, stored + i) == load_u64(data, start + i)
+        i += 8
+    # one way out, as all of this is compiled into the caller's loop
+    return equal and short_word(arena, stored + full, length - full) == short_word(data, start + full, length - full)
 
 
-@kernel
+@row_kernel
 def _prefetch_entry(slots: NDArray[np.uint64], arena: NDArray[np.uint8], h: np.uint64, mask: np.uint64) -> None:
     """Fetch the arena's entry that the home slot of hash h points to, if it may be h's."""
     home = (h & LOW_HALF & mask) * TWO
     if slots[home] >> HALF == h & LOW_HALF:
         prefetch(arena, np.int64(slots[home + ONE]))
-
-
-@kernel
-def _find_bytes(
-    slots: NDArray[np.uint64],
-    arena: NDArray[np.uint8],
-    tag: np.uint64,
-    data: NDArray[np.uint8],
-    start: int,
-    length: int,
-) -> np.uint64:
-    """Return the slot that holds the key, or the empty one where it belongs."""
-    mask = np.uint64(len(slots) // 2 - 1)
-    slot = tag & mask
-    while slots[slot * TWO] != ZERO:
-        if slots[slot * TWO] >> HALF == tag and _is_entry(arena, int(slots[slot * TWO + ONE]), data, start, length):
-            break
-        slot = (slot + ONE) & mask
-    return slot
 
 
 @kernel
@@ -136,8 +116,14 @@ def _number_bytes(
         row = rows[j]
         length = int(lengths[row])
         tag = hashes[row] & LOW_HALF
-        slot = _find_bytes(slots, arena, tag, data, starts[row], length)
-        if slots[slot * TWO] == ZERO:
+        slot = tag & mask
+        found = False
+        while not found and slots[slot * TWO] != ZERO:
+            if slots[slot * TWO] >> HALF == tag:
+                found = _is_entry(arena, int(slots[slot * TWO + ONE]), data, starts[row], length)
+            if not found:
+                slot = (slot + ONE) & mask
+        if not found:
             if n == limit or used + _HEADER + length + _ARENA_SLACK > len(arena):
                 return j, n, used
             n += 1

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels._jit import bits_float, float_bits, kernel, readonly
+from kernels._jit import bits_float, float_bits, kernel, readonly, row_kernel
 
 Amounts = NDArray[np.float64] | NDArray[np.int64]
 
@@ -22,7 +22,7 @@ _LARGEST_LOW = np.uint64(_LARGEST & _LOW_64)
 _LARGEST_HIGH = np.uint64(_LARGEST >> 64)
 
 
-@kernel
+@row_kernel
 def is_refund(amounts: Any, i: int) -> bool:
     """Tell whether amount i is below zero."""
     if amounts.ndim == 1:
@@ -30,7 +30,7 @@ def is_refund(amounts: Any, i: int) -> bool:
     return bool(amounts[i, amounts.shape[1] - 1] < 0)
 
 
-@kernel
+@row_kernel
 def is_zero(amounts: Any, i: int) -> bool:
     """Tell whether amount i is zero."""
     if amounts.ndim == 1:
@@ -38,7 +38,7 @@ def is_zero(amounts: Any, i: int) -> bool:
     return bool(amounts[i, 0] == 0 and amounts[i, amounts.shape[1] - 1] == 0)
 
 
-@kernel
+@row_kernel
 def add_amount(records: NDArray[np.void], number: int, amounts: Any, i: int) -> bool:
     """Add amount i to the customer's sum; tell whether the sum left 128 bits."""
     if amounts.ndim == 1:
@@ -55,7 +55,7 @@ def add_amount(records: NDArray[np.void], number: int, amounts: Any, i: int) -> 
     return bool(((old_high ^ new_high) & (high ^ new_high)) < 0)
 
 
-@kernel
+@row_kernel
 def get_sum(record: Any, sums: Any, i: int) -> None:
     """Write the record's sum to sums[i]."""
     if sums.ndim == 1:
@@ -65,7 +65,7 @@ def get_sum(record: Any, sums: Any, i: int) -> None:
         sums[i, 1] = record["high"]
 
 
-@kernel
+@row_kernel
 def _magnitude(low: np.int64, high: np.int64) -> tuple[np.uint64, np.uint64]:
     """Return (low, high) of the absolute value."""
     if high >= 0:
@@ -75,7 +75,7 @@ def _magnitude(low: np.int64, high: np.int64) -> tuple[np.uint64, np.uint64]:
     return negated, ~np.uint64(high) + carry
 
 
-@kernel
+@row_kernel
 def _to_float(low: np.uint64, high: np.uint64) -> float:
     """Return high · 2⁶⁴ + low, rounded once: the 64 leading bits, the last one set where any bit was cut off."""
     shift = np.uint64(0)

@@ -8,12 +8,12 @@ Whole days and the rest are divided apart, so that every time unit gives the sam
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels._jit import kernel, readonly
+from kernels._jit import kernel, readonly, row_kernel
 
 NO_PURCHASE = np.iinfo(np.int64).min  # first and last tick of a customer without one
 
 
-@kernel
+@row_kernel
 def _days1(as_of: int, tick: int, ticks_per_day: int, fraction: float) -> float:
     """Return the days from tick to as_of; the difference of two int64 always fits a uint64."""
     per_day = np.uint64(ticks_per_day)

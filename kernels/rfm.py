@@ -157,10 +157,12 @@ class RfmTable:
             raise ValueError(f"n_shards: found {n_shards}, wanted at least 1")
         if plan.occasion == Occasion.ORDER and plan.fixed_orders is None:
             raise ValueError("fixed_orders: found None, wanted a bool; occasion ORDER needs the kind of its ids")
+        if plan.lower_tick > plan.upper_tick:
+            raise ValueError(f"lower_tick: found {plan.lower_tick}, wanted at most upper_tick, {plan.upper_tick}")
         self.plan = plan
         self.seed = _PROCESS_SEED if seed is None else seed
         self._counts = Counts()
-        self._tally = np.zeros(9, dtype=np.int64)
+        self._tally = np.zeros(8, dtype=np.int64)
         self._byte_orders = plan.occasion == Occasion.ORDER and not plan.fixed_orders
         self._shards = [
             Shard(plan.fixed_ids, plan.occasion != Occasion.ROW, self._byte_orders, self.seed) for _ in range(n_shards)
@@ -202,7 +204,7 @@ class RfmTable:
         ticks, actions = readonly(rows.ticks), np.empty(n, dtype=np.uint8)
         self._judge(ticks, amounts, rows.keep, actions, first_row)
         hashes = hash_keys(rows.customers, self.seed)
-        keep = actions.view(np.bool_) if self._tally[rec.N_SKIPPED] else None
+        keep = actions != rec.SKIP if self._tally[rec.N_SKIPPED] else None
         listed, offsets = partition_rows(hashes, len(self._shards), keep)
         listed, actions, hashes = readonly(listed), readonly(actions), readonly(hashes)
         values, orders, order_hashes = self._occasions(rows)
@@ -329,10 +331,11 @@ class RfmTable:
         plan, kept = self.plan, readonly(_ALL if keep is None else keep.view(np.uint8))
         drop, tally = plan.refunds == Refunds.DROP, self._tally
         rec.judge_rows(ticks, amounts, kept, int(plan.lower_tick), int(plan.upper_tick), drop, actions, tally)
-        n_kept, late, early, refunds, zeros, refund, latest, earliest, _ = tally.tolist()
-        batch = Counts(
-            len(ticks), n_kept, late, early, refunds, zeros, -1 if refund < 0 else first_row + refund, latest, earliest
-        )
+        n_kept, late, early, refunds, zeros, latest, earliest, _ = tally.tolist()
+        first = -1
+        if refunds and not 0 <= self._counts.first_refund_row < first_row:
+            first = first_row + rec.find_refund(ticks, amounts, kept, int(plan.lower_tick), int(plan.upper_tick))
+        batch = Counts(len(ticks), n_kept, late, early, refunds, zeros, first, latest, earliest)
         self._counts = self._counts.plus(batch)
 
     def _occasions(self, rows: Rows) -> tuple[NDArray[np.int64], Keys | None, NDArray[np.uint64] | None]:

@@ -31,6 +31,7 @@ def _aggregate(kind: AmountKind, occasion: Occasion, fixed_ids: bool, fixed_orde
     amounts: Amounts = np.ones(_N, dtype=np.float64)
     if kind != "float":
         amounts = np.ones(_N if kind == "integer" else (_N, 2), dtype=np.int64)
+    amounts[0] *= -1  # a refund: the first one's row is looked for
     table, other = RfmTable(plan), RfmTable(plan, n_shards=2)
     ids, orders, ticks = _ids(fixed_ids), _ids(fixed_orders), np.arange(_N, dtype=np.int64)
     table.add(Rows(ids, ticks, amounts, orders), 0)

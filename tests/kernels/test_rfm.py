@@ -264,6 +264,8 @@ def test_arguments_are_checked() -> None:
     row = [Row(1, 0, 1.0, 1, True)]
     with pytest.raises(ValueError, match="n_shards: found 0"):
         RfmTable(plan, 0)
+    with pytest.raises(ValueError, match="lower_tick: found 5"):
+        RfmTable(plan._replace(lower_tick=5, upper_tick=4))
     with pytest.raises(ValueError, match="fixed_orders: found None"):
         RfmTable(plan._replace(fixed_orders=None))
     table = RfmTable(plan)
