@@ -2,7 +2,7 @@
 # Proves the Dockerfile without a container engine: builds the image with buildah (chroot isolation, vfs storage) on a
 # base made by debootstrap, starts its entry point as its user, and asks for /readyz and one segmentation.
 #
-#     loadtests/prove_image.sh                 as root, on Debian, with buildah, debootstrap and curl
+#     loadtests/prove_image.sh                 as root, on Debian, with buildah, debootstrap, curl and procps
 #
 # WORK           where images and containers go: some 5 GB, removed at the end unless KEEP=1 (default: a new folder)
 # MIRROR         mirror that debootstrap takes its packages from (default: debootstrap's own)
@@ -70,7 +70,8 @@ for _ in $(seq 600); do
   sleep 0.1
 done
 curl --silent --show-error --fail "http://127.0.0.1:$port/readyz"
-printf '\nready after %.1f s\n' "$(echo "$(date +%s.%N) - $began" | bc)"
+printf '\nready after %s s, of it the kernels %s s\n' "$(awk "BEGIN { printf \"%.1f\", $(date +%s.%N) - $began }")" \
+  "$(grep -o '"warm_up_seconds":[0-9.]*' "$WORK/service.log" | cut -d: -f2)"
 [ "$kernels" = "$(compiled)" ] || { echo "kernels were compiled again at the start" >&2; exit 1; }
 echo "no kernel was compiled at the start"
 ps -o user=,args= -C python3 | grep -- '-m service' | head -1 || true
@@ -93,8 +94,10 @@ head -4 <<<"$reply"
 echo "… 200 customers"
 
 say "A graceful end"
-pid=$(pgrep -P "$server" -f -- '-m service' | head -1 || true)
-kill -TERM "${pid:-$server}"
-wait "$server" && echo "exit code 0" || echo "exit code $?"
+for pid in $(pgrep -u 10001 -f -- '-m service'); do
+  if tr '\0' '\n' <"/proc/$pid/environ" | grep -qx "SEGSERVE_PORT=$port"; then kill -TERM "$pid"; fi
+done
+wait "$server"
+echo "exit code $?"
 server=
 say "Proven on $(uname -m); other architectures are not."
