@@ -77,6 +77,15 @@ def test_messages_are_those_of_a_stream_writer() -> None:
     assert [frame.kind for frame in ours] == [frame.kind for frame in framers[1].feed(sink.getvalue().to_pybytes())]
 
 
+def test_long_replies_are_sent_batch_by_batch() -> None:
+    batches = [batch(5), batch(3), batch(2000)]
+    pieces = list(encode(Media.ARROW, "rows", batches[0].schema, batches, rows_in=1, customers_out=70_000))
+    assert len(pieces) == 4
+    assert pa.ipc.open_stream(b"".join(pieces)).read_all().to_batches()[:3] == batches
+    kinds = [frame.kind for frame in ArrowFramer(Limits()).feed(b"".join(pieces))]
+    assert kinds == ["schema", "dictionary", "dictionary", "batch", "batch", "batch", "batch"]
+
+
 def test_polars_reads_it() -> None:
     frame = pl.read_ipc_stream(encoded(Media.ARROW, [batch(3), batch(2)]))
     assert frame["segment"].to_list()[:2] == LABELS.to_pylist()
