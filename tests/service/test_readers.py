@@ -328,6 +328,20 @@ def test_parquet_reads_what_it_needs() -> None:
     assert whole.model == b"{}"
 
 
+def test_a_parquet_body_that_does_not_stay_in_memory() -> None:
+    data = pa.table(
+        {
+            "customer_id": pa.array(range(200_000)),
+            "timestamp": pa.array(range(200_000), pa.timestamp("us")),
+            "amount": pa.array([i / 7 for i in range(200_000)]),
+        }
+    )
+    body = parquet(data)
+    assert len(body) > 1 << 20
+    _, _, batches = streamed(Media.PARQUET, body, range(65_536, len(body), 65_536))
+    assert pa.Table.from_batches(batches).equals(data)
+
+
 def test_parquet_bombs_and_damage() -> None:
     data = pa.table(
         {
