@@ -95,7 +95,6 @@ def main() -> None:
         if file.is_file()
         else ""
     )
-    print(f"One row per customer: {out}")
     command = os.path.relpath(Path(sys.executable).parent / "segserve")
     print(f"The same without a server: {command} {shlex.join(flags)}")
 

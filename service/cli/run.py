@@ -9,7 +9,9 @@ from typing import Any
 
 import pyarrow as pa
 from rich.console import Console
+from rich.text import Text
 
+from proto.classes import Lang
 from proto.model import Model, dump_model, load_model
 from proto.options import FitOptions, ScoreOptions, SegmentOptions, parse_options
 from proto.roles import Options
@@ -41,7 +43,6 @@ def run(
     url: str | None = None,
     model: str | None = None,
     threads: int = 0,
-    title: str | None = None,
 ) -> None:
     """Reads, sends or computes, writes, and prints the segment table.
 
@@ -72,8 +73,12 @@ def run(
                     pass
             if model_out is not None and result.model is not None:
                 write_model(result.model, model_out)
-    lang = query.get("lang", "en")
-    print_report(Console(), result.summary, lang=lang if lang in ("code", "zh") else "en", title=title)  # type: ignore[arg-type]
+    lang: Lang = getattr(options, "lang", "en") if "lang" in query else "en"
+    console = Console()
+    print_report(console, result.summary, lang=lang)
+    for what, path in (("Rows", out), ("Model", model_out)):
+        if path is not None:
+            console.print(Text(f" {what}: {path}"), soft_wrap=True)
 
 
 def _prepare(
