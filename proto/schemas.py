@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pyarrow as pa
 from pyarrow import types as pt
 
+from proto.classes import RFM
 from proto.errors import ErrorCode, RequestError
 from proto.limits import over
 from proto.model import Model
@@ -159,8 +160,9 @@ def output_schema(plan: Plan, fields: Collection[str] | None = None, *, monetary
     """The reply's columns, in a fixed order whatever the order in `fields`.
 
     `fields` None: all up to rfm_class. A customers table gives back those of its features that are RFM columns, as
-    float64; asking for others of them by name is refused. `explain` becomes one `x_<feature>` per feature, then
-    `distance_own` and `distance_second`. `monetary` is the option (sum or mean), from the model when scoring.
+    float64. rfm_class compares with the means of all three, so it is there only where all three are features. Asking
+    by name for what is not there is refused. `explain` becomes one `x_<feature>` per feature, then `distance_own` and
+    `distance_second`. `monetary` is the option (sum or mean), from the model when scoring.
     """
     table = plan.kind == "customers"
     types = {
@@ -179,17 +181,22 @@ def output_schema(plan: Plan, fields: Collection[str] | None = None, *, monetary
         "explain": None,
     }
     absent = {*TRANSACTION_FEATURES, "first_at", "last_at"} - set(plan.feature_names) if table else set()
+    if not set(RFM) <= set(plan.feature_names):
+        absent.add("rfm_class")
     if fields is None:
         names = [name for name in OUTPUT_FIELDS[: OUTPUT_FIELDS.index("rfm_class") + 1] if name not in absent]
     else:
         names = [name for name in OUTPUT_FIELDS if name in fields]
         refused = next((name for name in names if name in absent), None)
         if refused is not None or not names:
+            why = f"fields={refused} needs transactions: this customers table does not have it as a feature."
+            if refused is None:
+                why = f"fields= is empty; name some of {', '.join(OUTPUT_FIELDS)}, or leave the option out."
+            elif refused == "rfm_class":
+                why = f"fields=rfm_class needs {', '.join(RFM)} among the features."
             raise RequestError(
                 ErrorCode.BAD_OPTION,
-                f"fields={refused} needs transactions: this customers table does not have it as a feature."
-                if refused
-                else f"fields= is empty; name some of {', '.join(OUTPUT_FIELDS)}, or leave the option out.",
+                why,
                 option="fields",
                 found=refused,
                 wanted=[name for name in OUTPUT_FIELDS if name not in absent],

@@ -113,3 +113,13 @@ def test_customers_tables_give_back_rfm_features_only() -> None:
     assert output_schema(plan).names[:3] == ["customer_id", "monetary", "value_score"]
     with pytest.raises(RequestError, match="first_at"):
         output_schema(plan, ["first_at"])
+
+
+def test_rfm_class_needs_all_three_as_features() -> None:
+    plan = resolve(rows(), SegmentOptions.model_validate({"features": "frequency,monetary"}))
+    assert output_schema(plan).names[-2:] == ["segment_id", "segment"]
+    with pytest.raises(RequestError, match=r"needs recency_days, frequency, monetary") as caught:
+        output_schema(plan, ["customer_id", "rfm_class"])
+    assert "rfm_class" not in caught.value.facts["wanted"]
+    more = resolve(rows(), SegmentOptions.model_validate({"features": "monetary,tenure_days,frequency,recency_days"}))
+    assert output_schema(more).names[-1] == "rfm_class"
