@@ -64,8 +64,8 @@ class _Columns:
         self._features = {f.name: f for f in outcome.model.features}
         self._labels = pa.array([_segment_label(s, outcome.lang) for s in outcome.model.segments], pa.string())
         self._quantiles = np.array(outcome.model.score_quantiles)
-        self._classifies = all(name in self._features for name in RFM)
-        differs = self._classifies and any(_varies(self._features[name]) for name in RFM)
+        # Only used where the schema has rfm_class, which is where the three are features.
+        differs = any(_varies(self._features[name]) for name in RFM if name in self._features)
         classes = RFM_CLASSES if differs else (UNDIFFERENTIATED,)
         self._classes = pa.array([c.label(outcome.lang) for c in classes], pa.string())
         self._differs = differs
