@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 from proto.errors import ErrorCode, RequestError
@@ -68,7 +68,10 @@ class Admission:
             try:
                 return await asyncio.shield(future)
             except asyncio.CancelledError:
-                await asyncio.wait([future])
+                while not future.done():  # a caller may be cancelled more than once
+                    with suppress(asyncio.CancelledError):
+                        await asyncio.wait([future])
+                future.exception()  # seen: nobody waits for it
                 raise
         finally:
             self.slots_in_use -= 1
