@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import logging.config
 import time
@@ -27,7 +28,10 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             entry["traceback"] = self.formatException(record.exc_info)
-        return orjson.dumps(entry, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+        try:
+            return orjson.dumps(entry, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
+        except TypeError:  # half of a character pair, or a number above 64 bits: rare, but no reason to lose the line
+            return json.dumps(entry, default=str, skipkeys=True)
 
 
 def configure(level: str) -> dict[str, Any]:
