@@ -20,17 +20,15 @@ MIB = 1 << 20
 def available_cores(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
     """The cores this process may use: its affinity mask, capped by the container's CPU quota (cgroup v2 or v1)."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = (cgroup / "cpu.max").read_text().split()
-    except (OSError, ValueError):
+    for names in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):
         try:
-            quota = (cgroup / "cpu" / "cpu.cfs_quota_us").read_text().strip()
-            period = (cgroup / "cpu" / "cpu.cfs_period_us").read_text().strip()
-        except OSError:
-            return cores
-    if quota in ("max", "-1"):
-        return cores
-    return max(1, min(cores, math.ceil(int(quota) / int(period))))
+            quota, period = " ".join((cgroup / name).read_text() for name in names).split()
+            if quota in ("max", "-1"):
+                return cores
+            return max(1, min(cores, math.ceil(int(quota) / int(period))))
+        except (OSError, ValueError, ZeroDivisionError):
+            continue
+    return cores
 
 
 class Settings(BaseSettings):
