@@ -53,7 +53,7 @@ class Exchange:
     @property
     def content_length(self) -> int | None:
         value = self.headers.get(b"content-length")
-        return int(value) if value is not None and value.isdigit() else None
+        return int(value) if value is not None and value.isdigit() and len(value) < 20 else None
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body as it arrives; ClientGone when it breaks off."""
