@@ -1,4 +1,4 @@
-"""Record batches ↔ arrays: ids of every type there and back, times, amounts, and what is missing; slices throughout."""
+"""Record batches ↔ arrays: times, amounts, and what is missing; slices throughout."""
 
 import datetime as dt
 import decimal
@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernels.keys import ByteKeys, FixedKeys, Keys, take_keys
 from proto.errors import ErrorCode, RequestError
 from service.columns import (
     TimeUnit,
@@ -19,18 +18,14 @@ from service.columns import (
     amount_kind,
     feature_array,
     find_holes,
-    id_column,
-    is_fixed_id,
     keys_of,
     monetary_column,
     ticks_of,
     time_column,
     time_unit,
 )
+from tests.service.arrays import INTEGERS, bounds, sliced, texts_of
 
-INTEGERS = [pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64()]
-INDICES = INTEGERS
-TEXTS = [pa.utf8(), pa.large_utf8()]
 FLOATS = [pa.float16(), pa.float32(), pa.float64()]
 DECIMALS = [pa.decimal32(7, 2), pa.decimal64(16, 2), pa.decimal128(20, 2), pa.decimal256(40, 2)]
 TIMES = [
@@ -39,20 +34,6 @@ TIMES = [
     pa.date64(),
 ]
 texts = st.text(max_size=12)
-
-
-def _bounds(integer: pa.DataType) -> st.SearchStrategy[int]:
-    info = np.iinfo(integer.to_pandas_dtype())
-    return st.integers(int(info.min), int(info.max)) | st.sampled_from([int(info.min), 0, int(info.max)])
-
-
-def _sliced(array: pa.Array, left: int, right: int) -> pa.Array:
-    """The array as the middle of a longer one, so that offsets are not 0."""
-    if len(array) == 0:
-        return array
-    padding = pa.concat_arrays([array[:1]] * 3)
-    whole = pa.concat_arrays([padding[:left], array, padding[:right]])
-    return whole.slice(left, len(array))
 
 
 def _misaligned(array: pa.Array) -> pa.Array:
@@ -70,145 +51,6 @@ def _padded(array: pa.Array, n_bytes: int) -> pa.Array:
     )
 
 
-def _texts(keys: Keys) -> list[bytes]:
-    assert isinstance(keys, ByteKeys)
-    data = keys.data.tobytes()
-    return [data[s : s + n] for s, n in zip(keys.starts.tolist(), keys.lengths.tolist(), strict=True)]
-
-
-def _check_kind(keys: Keys) -> None:
-    if isinstance(keys, FixedKeys):
-        assert keys.bits.dtype == np.uint64
-        assert keys.bits.flags.aligned
-    else:
-        assert (keys.data.dtype, keys.starts.dtype, keys.lengths.dtype) == (np.uint8, np.int64, np.int32)
-
-
-# Ids
-
-
-@pytest.mark.parametrize("kind", INTEGERS, ids=str)
-@given(data=st.data(), left=st.integers(0, 3), right=st.integers(0, 3))
-@settings(max_examples=12)
-def test_integer_ids_come_back(kind: pa.DataType, data: st.DataObject, left: int, right: int) -> None:
-    ids = data.draw(st.lists(_bounds(kind), max_size=20))
-    array = _sliced(pa.array(ids, kind), left, right)
-    keys = keys_of(array)
-    _check_kind(keys)
-    assert is_fixed_id(kind)
-    assert isinstance(keys, FixedKeys)
-    assert [int(bits) for bits in keys.bits] == [i % 2**64 for i in ids]
-    back = id_column(take_keys(keys), kind)
-    back.validate(full=True)
-    assert back.type == kind
-    assert back.to_pylist() == ids
-
-
-@pytest.mark.parametrize("kind", TEXTS, ids=str)
-@given(ids=st.lists(texts, max_size=20), left=st.integers(0, 3), right=st.integers(0, 3))
-@settings(max_examples=20)
-def test_text_ids_come_back(kind: pa.DataType, ids: list[str], left: int, right: int) -> None:
-    keys = keys_of(_sliced(pa.array(ids, kind), left, right))
-    _check_kind(keys)
-    assert not is_fixed_id(kind)
-    assert _texts(keys) == [i.encode() for i in ids]
-    _check_text_back(keys, kind, ids)
-
-
-def _check_text_back(keys: Keys, kind: pa.DataType, ids: list[str]) -> None:
-    """All ids, and a range of them, as a column."""
-    compact = take_keys(keys)
-    assert isinstance(compact, ByteKeys)
-    for first in (0, len(ids) // 2):
-        rows = slice(first, max(first, len(ids) - 1) if first else len(ids))
-        part = ByteKeys(compact.data, compact.starts[rows], compact.lengths[rows])
-        back = id_column(part, kind)
-        back.validate(full=True)
-        assert back.type == (kind.value_type if pa.types.is_dictionary(kind) else kind)
-        assert back.to_pylist() == ids[rows]
-
-
-@pytest.mark.parametrize("index", INDICES, ids=str)
-@given(data=st.data(), text=st.sampled_from(TEXTS), left=st.integers(0, 3), right=st.integers(0, 3))
-@settings(max_examples=10)
-def test_dictionary_ids_come_back_as_text(
-    index: pa.DataType, text: pa.DataType, data: st.DataObject, left: int, right: int
-) -> None:
-    words = data.draw(st.lists(texts | st.none(), min_size=1, max_size=8))
-    indices = data.draw(st.lists(st.integers(0, len(words) - 1) | st.none(), max_size=20))
-    dictionary = _sliced(pa.array(words, text), left, right)
-    array = _sliced(pa.DictionaryArray.from_arrays(pa.array(indices, index), dictionary), right, left)
-    ids = [None if i is None else words[i] for i in indices]
-    keys = keys_of(array)
-    _check_kind(keys)
-    assert len(_texts(keys)) == len(ids)
-    assert [t for t, i in zip(_texts(keys), ids, strict=True) if i is not None] == [
-        i.encode() for i in ids if i is not None
-    ]
-    holes = find_holes({"customer_id": array}, ())
-    missing = [i is None for i in ids]
-    assert holes.dropped == sum(missing)
-    if holes.keep is None:
-        _check_text_back(keys, array.type, [i for i in ids if i is not None])
-    else:
-        assert holes.keep.tolist() == [not m for m in missing]
-        assert holes.first_null == {"customer_id": missing.index(True)}
-
-
-def test_nothing_but_missing_ids() -> None:
-    for array in (
-        pa.DictionaryArray.from_arrays(pa.array([None, None], pa.int8()), pa.array([], pa.utf8())),
-        pa.DictionaryArray.from_arrays(pa.array([0, 0], pa.int8()), pa.array([None], pa.utf8())),
-        pa.nulls(2, pa.utf8()),
-        pa.nulls(2, pa.int64()),
-        pa.nulls(2, pa.binary(16)),
-    ):
-        assert find_holes({"customer_id": array}, ()).dropped == 2
-        keys = keys_of(array)
-        assert len(keys[-1]) == 2
-        _check_kind(keys)
-
-
-def test_what_a_missing_index_points_at_does_not_matter() -> None:
-    indices = pa.Array.from_buffers(
-        pa.int32(), 3, [pa.py_buffer(b"\x05"), pa.py_buffer(np.array([1, 2**31 - 1, 0], np.int32))]
-    )
-    array = pa.DictionaryArray.from_arrays(indices, pa.array(["a", "b"]))
-    texts_found = _texts(keys_of(array))
-    assert (texts_found[0], texts_found[2]) == (b"b", b"a")
-
-
-@given(ids=st.lists(st.binary(min_size=16, max_size=16), max_size=20), left=st.integers(0, 3), right=st.integers(0, 3))
-@settings(max_examples=12)
-def test_uuids_come_back(ids: list[bytes], left: int, right: int) -> None:
-    kind = pa.binary(16)
-    keys = keys_of(_sliced(pa.array(ids, kind), left, right))
-    _check_kind(keys)
-    assert _texts(keys) == ids
-    compact = take_keys(keys)
-    assert isinstance(compact, ByteKeys)
-    for rows in (slice(0, len(ids)), slice(len(ids) // 2, len(ids))):
-        back = id_column(ByteKeys(compact.data, compact.starts[rows], compact.lengths[rows]), kind)
-        back.validate(full=True)
-        assert back.to_pylist() == ids[rows]
-
-
-@pytest.mark.parametrize("kind", [*INTEGERS, *TEXTS, pa.binary(16), pa.dictionary(pa.int32(), pa.utf8())], ids=str)
-def test_no_ids_at_all(kind: pa.DataType) -> None:
-    keys = keys_of(pa.array([], kind))
-    _check_kind(keys)
-    back = id_column(keys, kind)
-    assert len(back) == 0
-    assert back.type == (kind.value_type if pa.types.is_dictionary(kind) else kind)
-
-
-def test_a_range_of_ids_carries_only_its_own_bytes() -> None:
-    keys = take_keys(keys_of(pa.array([f"customer {i:05}" for i in range(10_000)])))
-    assert isinstance(keys, ByteKeys)
-    back = id_column(ByteKeys(keys.data, keys.starts[:10], keys.lengths[:10]), pa.utf8())
-    assert back.buffers()[2].size == 10 * len("customer 00000")
-
-
 # Times
 
 
@@ -224,7 +66,7 @@ def test_times_come_back(kind: pa.DataType, days: list[int | None], left: int, r
     ticks = [None if d is None else d * unit.ticks_per_day + (0 if unit.is_date else d % 7) for d in days]
     stored = [None if t is None else t * 86_400_000 for t in ticks] if pa.types.is_date64(kind) else ticks
     width = pa.int32() if pa.types.is_date32(kind) else pa.int64()
-    array = _sliced(pa.array(stored, width).cast(kind), left, right)
+    array = sliced(pa.array(stored, width).cast(kind), left, right)
     found = ticks_of(array)
     assert found.dtype == np.int64
     assert found.flags.aligned
@@ -286,8 +128,8 @@ def test_a_missing_time_may_hold_anything() -> None:
 @given(data=st.data(), left=st.integers(0, 3), right=st.integers(0, 3))
 @settings(max_examples=10)
 def test_integer_amounts(kind: pa.DataType, data: st.DataObject, left: int, right: int) -> None:
-    amounts = data.draw(st.lists(_bounds(kind).map(lambda a: min(a, 2**63 - 1)), max_size=20))
-    found = amount_array(_sliced(pa.array(amounts, kind), left, right), "amount")
+    amounts = data.draw(st.lists(bounds(kind).map(lambda a: min(a, 2**63 - 1)), max_size=20))
+    found = amount_array(sliced(pa.array(amounts, kind), left, right), "amount")
     assert amount_kind(kind) == "integer"
     assert (found.dtype, found.shape) == (np.int64, (len(amounts),))
     assert found.tolist() == amounts
@@ -298,7 +140,7 @@ def test_integer_amounts(kind: pa.DataType, data: st.DataObject, left: int, righ
 @settings(max_examples=20)
 def test_float_amounts(kind: pa.DataType, amounts: list[float], left: int, right: int) -> None:
     array = pa.array([kind.to_pandas_dtype()(a) for a in amounts], kind)
-    found = amount_array(_sliced(array, left, right), "amount")
+    found = amount_array(sliced(array, left, right), "amount")
     assert amount_kind(kind) == "float"
     assert found.dtype == np.float64
     assert np.array_equal(found, np.array(amounts, np.float64), equal_nan=True)
@@ -311,7 +153,7 @@ def test_decimal_amounts(kind: pa.DataType, data: st.DataObject, left: int, righ
     largest = 10 ** min(kind.precision, 38) - 1
     units = data.draw(st.lists(st.integers(-largest, largest), max_size=20))
     amounts = [decimal.Decimal(u).scaleb(-2, decimal.Context(prec=76)) for u in units]
-    array = _sliced(pa.array(amounts, kind), left, right)
+    array = sliced(pa.array(amounts, kind), left, right)
     found = amount_array(array, "amount")
     assert amount_kind(kind) == "decimal"
     assert (found.dtype, found.shape) == (np.int64, (len(units), 2))
@@ -375,7 +217,7 @@ def test_buffers_may_be_longer_than_their_values(n_bytes: int) -> None:
     money = _padded(pa.array([decimal.Decimal("0.07")], pa.decimal128(9, 2)), n_bytes)
     assert amount_array(money, "a").tolist() == [[7, 0]]
     indices = _padded(pa.array([1, 0, 1], pa.int16()), n_bytes)
-    assert _texts(keys_of(pa.DictionaryArray.from_arrays(indices, pa.array(["a", "b"])))) == [b"b", b"a", b"b"]
+    assert texts_of(keys_of(pa.DictionaryArray.from_arrays(indices, pa.array(["a", "b"])))) == [b"b", b"a", b"b"]
 
 
 def test_values_at_odd_addresses_are_moved() -> None:
@@ -404,7 +246,7 @@ def test_features_are_floats_and_nulls_are_nan(
 ) -> None:
     make = decimal.Decimal if pa.types.is_decimal(kind) else kind.to_pandas_dtype()
     array = pa.array([None if v is None else make(v) for v in values], kind)
-    found = feature_array(_sliced(array, left, right))
+    found = feature_array(sliced(array, left, right))
     assert found.dtype == np.float64
     assert np.array_equal(found, np.array([math.nan if v is None else v for v in values], np.float64), equal_nan=True)
 
@@ -414,8 +256,8 @@ def test_features_are_floats_and_nulls_are_nan(
 
 def test_nothing_is_missing() -> None:
     holes = find_holes({"a": pa.array([1, 2]), "b": pa.array([1.0, 2.0]), "c": pa.array(["x", ""])}, ("a", "b"))
-    assert holes == (None, {}, {}, 0, -1, 0)
-    assert find_holes({"a": pa.array([], pa.float64())}, ("a",)) == (None, {}, {}, 0, -1, 0)
+    assert holes == (None, {}, {}, 0, -1, 0, None)
+    assert find_holes({"a": pa.array([], pa.float64())}, ("a",)) == (None, {}, {}, 0, -1, 0, None)
 
 
 def test_not_finite_counts_rows() -> None:
@@ -451,7 +293,7 @@ def test_holes_are_those_of_a_plain_look(
         if name != "id":
             column = [None if v is None else kind.to_pandas_dtype()(v) for v in column]
         left, right = data.draw(st.integers(0, 3)), data.draw(st.integers(0, 3))
-        arrays[name] = _sliced(pa.array(column, pa.utf8() if name == "id" else kind), left, right)
+        arrays[name] = sliced(pa.array(column, pa.utf8() if name == "id" else kind), left, right)
     holes = find_holes(arrays, ("x", "y"))
 
     whole = [all(v is not None and (isinstance(v, str) or math.isfinite(v)) for v in row) for row in rows]
