@@ -82,7 +82,7 @@ def main() -> None:
     out = FOLDER / f"{file.stem}-segments.parquet"
     flags = ["segment", str(file), "--out", str(out), *(["--columns", columns] if columns else []), *options]
     started = time.perf_counter()
-    print("Starting the service (the first time it compiles its kernels) …", flush=True)
+    print("Starting the service (the first time it compiles its kernels, for a minute or two) …", flush=True)
     with running_server(FOLDER / "service.log") as url:
         print(f"Ready after {time.perf_counter() - started:.1f} s.", flush=True)
         started = time.perf_counter()
