@@ -31,10 +31,12 @@ def notes(summary: Summary) -> list[Text]:
     if counted:
         lines.append(Text())
         lines += [_bullet(line) for line in counted]
-    if summary.drift is not None or summary.crosstab:
+    if summary.drift is not None or summary.drift_skipped or summary.crosstab:
         lines.append(Text())
     if summary.drift is not None:
         lines.append(_drift(summary.drift))
+    elif summary.drift_skipped:
+        lines.append(Text(f"Drift: {summary.drift_skipped}.", style="dim"))
     if summary.crosstab:
         lines.append(_moved(summary.crosstab))
     if summary.warnings:

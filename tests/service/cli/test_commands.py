@@ -10,10 +10,13 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from proto.model import dump_model, load_model
+from proto.model import dump_model, load_model, seal
 from service.cli import main
 from service.cli.app import app
 from tests.service.cli.samples import model
+
+# The first command compiles the kernels where no cache has them.
+pytestmark = pytest.mark.timeout(360)
 
 N_CUSTOMERS = 60
 
@@ -117,8 +120,6 @@ def test_model_show_says_what_a_model_knows(run, tmp_path):
 def test_what_the_caller_can_change_is_a_panel_and_exit_code_2(run, sales, tmp_path, words, said):
     made = model()
     aggregation = made.aggregation.model_copy(update={"occasion": "time"})
-    from proto.model import seal
-
     (tmp_path / "m.json").write_bytes(dump_model(seal(made.model_copy(update={"aggregation": aggregation}))))
     done = run(*(word.format(sales=sales, model=tmp_path / "m.json") for word in words))
     assert done.exit_code == 2, done.output

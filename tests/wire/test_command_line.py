@@ -1,0 +1,62 @@
+"""The command line against a running service gives what it gives in its own process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from service.cli.app import app
+from tests.wire.server import Server
+from tests.wire.shop import SHOP
+
+
+@pytest.fixture(scope="module")
+def sales(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("sales") / "sales.parquet"
+    pq.write_table(SHOP, path, row_group_size=1000)
+    return path
+
+
+def run(*words: object, exit_code: int = 0) -> str:
+    done = CliRunner(env={"COLUMNS": "120"}).invoke(app, [str(word) for word in words])
+    assert done.exit_code == exit_code, done.output
+    return done.stdout if exit_code == 0 else " ".join(done.stderr.replace("│", " ").split())
+
+
+def test_a_server_and_this_process_agree(server: Server, sales: Path, tmp_path: Path) -> None:
+    there, here = tmp_path / "there", tmp_path / "here"
+    shown = []
+    for folder, url in ((there, ["--url", server.url]), (here, [])):
+        folder.mkdir()
+        flags = ["--k", 5, "--whole-days", "--window", "300d", *url]
+        shown.append(run("segment", sales, *flags, "-o", folder / "rows.parquet", "--model-out", folder / "m.json"))
+    assert pq.read_table(there / "rows.parquet").equals(pq.read_table(here / "rows.parquet"))
+    assert (there / "m.json").read_bytes() == (here / "m.json").read_bytes()
+    assert shown[0].replace("there", "here") == shown[1]
+
+
+def test_fit_score_and_start_from_a_model_over_http(server: Server, sales: Path, tmp_path: Path) -> None:
+    model, url = tmp_path / "m.json", ("--url", server.url)
+    run("fit", sales, "--k", 4, "-o", model, *url)
+    shown = run("score", sales, "--model", model, "--as-of", "2026-01-01", "-o", tmp_path / "s.csv", *url)
+    assert "Drift: 400 customers are too few" in shown
+    assert (tmp_path / "s.csv").read_text().startswith("customer_id,recency_days")
+    assert "kept their segment" in run("segment", sales, "--k", 4, "--init", model, *url)
+
+
+def test_models_of_the_server_are_known_by_name(stocked: Server, sales: Path) -> None:
+    assert "Customers" in run("score", sales, "--model", "shop", "--as-of", "2026-01-01", "--url", stocked.url)
+    assert "monetary" in run("model", "show", "shop", "--url", stocked.url)
+    assert "shop" in run("model", "show", "shopp", "--url", stocked.url, exit_code=2)
+
+
+def test_the_servers_refusal_is_shown(server: Server, tmp_path: Path) -> None:
+    broken = SHOP.set_column(2, "amount", SHOP.column("amount").cast("string"))
+    pq.write_table(broken, tmp_path / "sales.parquet")
+    said = run("segment", tmp_path / "sales.parquet", "--url", server.url, exit_code=2)
+    assert "amount" in said
+    assert "code: wrong_type" in said
+    assert "request_id" in said
