@@ -143,6 +143,14 @@ def _as_of(value: Any) -> Any:
     return value
 
 
+def _score_as_of(value: Any) -> Any:
+    if value == "max":
+        raise ValueError(
+            "a lone customer's own latest row would make every recency 0; give a date, a time with its offset, or now"
+        )
+    return _as_of(value)
+
+
 def _zone(value: Any) -> Any:
     try:
         zoneinfo.ZoneInfo(value)
@@ -164,6 +172,7 @@ Weights = Annotated[dict[str, float], BeforeValidator(_weights)]
 Names = Annotated[list[str], BeforeValidator(_log)]
 Days = Annotated[float, BeforeValidator(_window)]
 AsOf = Annotated[str, BeforeValidator(_as_of)]
+ScoreAsOf = Annotated[str, BeforeValidator(_score_as_of)]
 Zone = Annotated[str, BeforeValidator(_zone)]
 Occasion = Literal["order", "time", "day", "row"]
 Refunds = Literal["net", "drop", "error"]
@@ -315,7 +324,7 @@ class ScoreOptions(_Options, _Reply):
         default=None,
         description="Name or id of a model this service was started with. Else the model travels in the body.",
     )
-    as_of: AsOf | None = Field(
+    as_of: ScoreAsOf | None = Field(
         default=None,
         description="The instant recency counts from: now, a date (to its end in tz) or an RFC 3339 time. "
         "Required for transactions.",
@@ -342,15 +351,6 @@ class ScoreOptions(_Options, _Reply):
     k: int | None = Field(default=None, ge=1, le=MAX_SEGMENTS, description="Fixed by the model.")
     seed: int | None = Field(default=None, ge=0, le=EXACT_SEED, description="Fixed by the model.")
     class_cut: Literal["mean", "median"] | None = Field(default=None, description="Fixed by the model.")
-
-    @model_validator(mode="after")
-    def _needs_an_instant(self) -> ScoreOptions:
-        if self.as_of == "max":
-            raise ValueError(
-                "scoring cannot use as_of=max: a lone customer's own latest row would make every recency 0; "
-                "give a date, a time, or now"
-            )
-        return self
 
 
 _O = TypeVar("_O", bound=BaseModel)

@@ -258,6 +258,8 @@ class Holes(NamedTuple):
     not_finite: int
     first_not_finite: int
     dropped: int
+    not_finite_column: str | None
+    """The column of the first value that is not finite."""
 
 
 def _validity(array: pa.Array) -> Bools | None:
@@ -276,6 +278,7 @@ def find_holes(columns: dict[str, pa.Array], finite: tuple[str, ...]) -> Holes:
     """Looks for nulls in all columns, and for NaN and infinities in the float columns named in `finite`."""
     keep: Bools | None = None
     finite_rows: Bools | None = None
+    unfit: dict[str, int] = {}
     nulls: dict[str, int] = {}
     first_null: dict[str, int] = {}
     n_rows = 0
@@ -291,10 +294,12 @@ def find_holes(columns: dict[str, pa.Array], finite: tuple[str, ...]) -> Holes:
             if valid is not None:
                 whole |= ~valid  # already counted as null
             if not whole.all():
+                unfit[name] = int(np.argmin(whole))
                 finite_rows = whole if finite_rows is None else finite_rows & whole
     not_finite, first_not_finite = 0, -1
     if finite_rows is not None:
         not_finite, first_not_finite = n_rows - int(np.count_nonzero(finite_rows)), int(np.argmin(finite_rows))
         keep = finite_rows if keep is None else keep & finite_rows
     dropped = 0 if keep is None else n_rows - int(np.count_nonzero(keep))
-    return Holes(keep, nulls, first_null, not_finite, first_not_finite, dropped)
+    column = min(unfit, key=unfit.__getitem__) if unfit else None
+    return Holes(keep, nulls, first_null, not_finite, first_not_finite, dropped, column)

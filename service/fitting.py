@@ -39,6 +39,7 @@ STARTS_SAMPLE = 65_536  # customers on which the k-means starts compete
 QUANTILES_SAMPLE = 1_048_576  # customers from which the score quantiles are taken
 DRIFT_PERCENTS = np.arange(10.0, 100.0, 10.0)
 CORRELATED = 0.8
+LARGEST = 1e130  # of a feature: the square of its smallest difference, and sums of its squares, still are numbers
 BORDERLINE = 0.1
 DEFAULT_LOGS = ("frequency", "monetary")
 
@@ -84,6 +85,7 @@ def fit(
     _check_names(names, signs, options, init)
     notices = list(population.notices)
     raw = population.matrix(names, members)
+    _check_magnitudes(names, raw)
     keys = population.keys if members is None else view_keys(population.keys, members)
     hashes = stable_hash(keys)
 
@@ -179,7 +181,7 @@ def _check_names(names: list[str], signs: list[int], options: Options, init: Mod
     if options.weights is not None and set(options.weights) != set(names):
         raise RequestError(
             ErrorCode.BAD_OPTION,
-            f"weights names {', '.join(options.weights)}, but the features are {', '.join(names)}: name each of them "
+            f"weights= names {', '.join(options.weights)}, but the features are {', '.join(names)}: name each of them "
             "once (0 leaves one out of the distances).",
             option="weights",
             found=sorted(options.weights),
@@ -189,7 +191,7 @@ def _check_names(names: list[str], signs: list[int], options: Options, init: Mod
         if name not in names:
             raise RequestError(
                 ErrorCode.BAD_OPTION,
-                f"log names {name}, but the features are {', '.join(names)}.",
+                f"log={name} names no feature; the features are {', '.join(names)}.",
                 option="log",
                 found=name,
                 wanted=names,
@@ -205,6 +207,22 @@ def _check_names(names: list[str], signs: list[int], options: Options, init: Mod
             found=theirs,
             wanted=ours,
         )
+
+
+def _check_magnitudes(names: list[str], raw: Floats) -> None:
+    """Refuses features whose squares, summed over all customers, would leave what float64 can hold."""
+    for name, values in zip(names, raw, strict=True):
+        largest = float(max(values.max(), -values.min()))
+        if largest > LARGEST or 0 < largest < 1 / LARGEST:
+            size = "large" if largest > 1 else "small"
+            raise RequestError(
+                ErrorCode.OVERFLOW,
+                f"The feature {name} reaches {largest:.3g}, too {size} to be compared in 64-bit floats: there "
+                f"is room between {1 / LARGEST:g} and {LARGEST:g}. Send it in another unit.",
+                column=name,
+                found=largest,
+                wanted=LARGEST if size == "large" else 1 / LARGEST,
+            )
 
 
 def _signed(name: str, sign: int) -> str:

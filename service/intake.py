@@ -66,14 +66,16 @@ class Left:
                 row=row,
             )
         if policy == "error" and holes.not_finite:
-            row = rows_before + holes.first_not_finite + 1
+            assert holes.not_finite_column is not None
+            column, row = names[holes.not_finite_column], rows_before + holes.first_not_finite + 1
+            count = holes.not_finite
+            rows_have = "rows have" if count > 1 else "row has"
             raise RequestError(
                 ErrorCode.NOT_FINITE,
-                f"{holes.not_finite:,} row(s) have a value that is NaN or infinite in the batch "
-                f"that was read last; the first is in row {row:,}. Correct them, or leave such rows "
-                "out with nulls=drop.",
-                column=next((names[n] for n in ("amount",) if n in names), None),
-                count=holes.not_finite,
+                f"{count:,} {rows_have} a value that is NaN or infinite in the batch that was read last; the first is "
+                f"in column {column}, row {row:,}. Correct them, or leave such rows out with nulls=drop.",
+                column=column,
+                count=count,
                 row=row,
             )
         for ours, count in holes.nulls.items():

@@ -214,7 +214,8 @@ def test_a_window_needs_its_end() -> None:
 
 def test_scoring_refuses_the_latest_row_as_its_instant() -> None:
     error = _refused(ScoreOptions, as_of="max")
-    assert error.code is ErrorCode.CONFLICTING_OPTIONS
+    assert error.code is ErrorCode.BAD_OPTION
+    assert error.facts["option"] == "as_of"
     assert "as_of=max" in error.detail
     assert _parse(ScoreOptions).as_of is None
 

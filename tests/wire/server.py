@@ -18,7 +18,7 @@ import psutil
 import pyarrow as pa
 
 ARROW = "application/vnd.apache.arrow.stream"
-READY_SECONDS = 120.0
+READY_SECONDS = 300.0
 
 
 class Server:
