@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from kernels.rfm import Counts as KernelCounts
-from kernels.rfm import Customers, recency_days, sums_fit, sums_to_float, tenure_days
 
 from kernels.keys import ByteKeys, FixedKeys, Keys
+from kernels.rfm import Counts as KernelCounts
+from kernels.rfm import Customers, recency_days, sums_fit, sums_to_float, tenure_days
 from proto.instants import NANOSECONDS_PER_DAY, rfc3339
 from proto.model import Aggregation, Notice
 from proto.summary import Counts
