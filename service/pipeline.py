@@ -13,6 +13,7 @@ from proto.model import Aggregation, Model
 from proto.options import FitOptions, ScoreOptions, SegmentOptions
 from proto.schemas import Plan, output_schema, resolve
 from proto.summary import Summary
+from service.features import check_feature_options
 from service.fitting import fit
 from service.intake import CustomersIntake, Intake, TransactionsIntake
 from service.outcome import Outcome
@@ -85,6 +86,8 @@ class Job:
             _refuse_contradiction(self.options, self._model)
         plan = resolve(schema, self.options, self._model if isinstance(self.options, ScoreOptions) else None)
         self._plan = plan
+        if not isinstance(self.options, ScoreOptions):
+            check_feature_options(plan, self.options, self._model)
         if plan.kind == "customers":
             self._intake = CustomersIntake(plan, schema, self.options.nulls, limits=self._limits)
             return

@@ -8,10 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels.profiles import bin_counts, psi, segment_sums
-from kernels.scoring import Prepared, Scoring, prepare, score
+from kernels.scoring import Prepared, prepare, score
 from proto.classes import RFM
 from proto.model import Model, Notice
 from proto.summary import Drift, SegmentSummary
+from service.features import parameters
 from service.population import Population
 from service.threads import ThreadTeam
 
@@ -40,23 +41,12 @@ def scoring_of(model: Model) -> Prepared:
     """The kernel's parameters of a model; those of the last few models are remembered by id."""
     scoring = _prepared.get(model.id)
     if scoring is None:
-        scoring = prepare(_build(model))
+        centroids = np.array([s.centroid for s in model.segments])
+        scoring = prepare(parameters(model.features, centroids))
         if len(_prepared) >= PREPARED_MODELS:
             _prepared.clear()
         _prepared[model.id] = scoring
     return scoring
-
-
-def _build(model: Model) -> Scoring:
-    return Scoring(
-        signs=np.array([f.sign for f in model.features], np.float64),
-        log_factors=np.array([100.0 / f.log_unit if f.log else 0.0 for f in model.features]),
-        clips=np.array([f.log and f.name == "monetary" for f in model.features]),
-        centres=np.array([f.centre for f in model.features]),
-        spreads=np.array([f.spread for f in model.features]),
-        weights=np.array([f.weight for f in model.features]),
-        centroids=np.array([s.centroid for s in model.segments]),
-    )
 
 
 def score_population(population: Population, model: Model, team: ThreadTeam) -> Scored:

@@ -1,0 +1,161 @@
+"""Clusters → model: who is in each segment, how it compares with the average, its name (semantics §3.6, §4)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kernels.kmeans import KMeansFit
+from kernels.profiles import bin_counts, segment_sums
+from kernels.scaling import SCORE_PROBABILITIES, moments, quantiles
+from kernels.scoring import Scored
+from proto.classes import RFM, UNDIFFERENTIATED, ClassName, class_name, segment_labels
+from proto.model import Aggregation, Feature, FittedOn, Model, Notice, Segment, seal
+from proto.options import FitOptions, SegmentOptions
+from service.features import Cohort, Step
+from service.threads import ThreadTeam
+
+__all__ = ["by_hash", "describe"]
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+QUANTILES_SAMPLE = 1_048_576  # customers from which the score quantiles are taken
+DRIFT_PERCENTS = np.arange(10.0, 100.0, 10.0)
+BORDERLINE = 0.1
+
+Options = FitOptions | SegmentOptions
+
+
+def by_hash(hashes: npt.NDArray[np.uint64], most: int) -> Ints:
+    """At most `most` customers, those with the smallest hashes, in hash order: the same for any order of the rows."""
+    if len(hashes) > most:
+        chosen = np.argpartition(hashes, most)[:most]
+        return chosen[np.argsort(hashes[chosen], kind="stable")].astype(np.int64)
+    return np.argsort(hashes, kind="stable").astype(np.int64)
+
+
+def describe(
+    cohort: Cohort,
+    steps: list[Step],
+    centroids: Floats,
+    scored: Scored,
+    found: KMeansFit,
+    options: Options,
+    aggregation: Aggregation | None,
+    notices: list[Notice],
+    team: ThreadTeam,
+) -> Model:
+    """The model: `centroids` float64[k, d] in the order of the ids, `scored` of the cohort with them."""
+    population, names, members, raw = cohort.population, cohort.names, cohort.members, cohort.raw
+    scores, segments = scored.scores, scored.segments
+    # RFM means are told of every table that has them, also where other features make the segments.
+    extra = [name for name in RFM if name in population.features and name not in names]
+    told = np.concatenate([raw, population.matrix(extra, members)]) if extra else raw
+    k = len(centroids)
+    sums = segment_sums(told, scores, segments, k, team.run)
+    n = int(sums.sizes.sum())
+    overall = sums.sums.sum(axis=1) / n
+    features = [
+        _feature(step, values, float(mean), team) for step, values, mean in zip(steps, raw, overall, strict=False)
+    ]
+    revenue = None
+    if population.revenue is not None:
+        of_members = population.revenue if members is None else population.revenue[members]
+        by_segment = segment_sums(of_members[None, :], scores, segments, k, team.run).sums[0]
+        revenue = by_segment / by_segment.sum() if by_segment.sum() > 0 else None
+    chosen = scores if n <= QUANTILES_SAMPLE else scores[by_hash(cohort.hashes, QUANTILES_SAMPLE)]
+    return seal(
+        Model(
+            input="customers" if aggregation is None else "transactions",
+            aggregation=aggregation,
+            scaler=options.scaler,
+            log_unit=options.log_unit,
+            class_cut=options.class_cut,
+            features=features,
+            segments=_segments(features, names + extra, sums, revenue, centroids),
+            score_quantiles=quantiles(chosen, SCORE_PROBABILITIES).tolist(),
+            fitted_on=FittedOn(
+                customers=n,
+                rows=population.counts.rows_used,
+                as_of=population.as_of.text if population.as_of else None,
+                history_days=population.history_days,
+                inertia=float(found.inertia),
+                k_requested=options.k,
+                n_init=options.n_init,
+                seed=options.seed,
+                starts=int(found.n_starts),
+                steps=int(found.n_steps),
+                passes=int(found.n_passes),
+                options=options.model_dump(mode="json", exclude_defaults=True, exclude={"columns", "fields", "lang"}),
+                warnings=notices,
+            ),
+        )
+    )
+
+
+def _feature(step: Step, values: Floats, mean: float, team: ThreadTeam) -> Feature:
+    spread = moments(values, team.run)
+    points = quantiles(values, np.concatenate([DRIFT_PERCENTS, [50.0]]))
+    edges = np.unique(points[:-1])
+    counts = bin_counts(values, edges)
+    return Feature(
+        name=step.name,
+        sign=-1 if step.sign < 0 else 1,
+        log=step.log,
+        log_unit=step.log_unit,
+        centre=step.centre,
+        spread=step.spread,
+        weight=step.weight,
+        mean=mean,
+        median=float(points[-1]),
+        deviation=0.0 if spread.minimum == spread.maximum else float(np.sqrt(spread.m2 / spread.count)),
+        minimum=float(spread.minimum),
+        maximum=float(spread.maximum),
+        quantiles=edges.tolist(),
+        shares=(counts / counts.sum()).tolist(),
+    )
+
+
+def _segments(
+    features: list[Feature], told: list[str], sums: Any, revenue: Floats | None, centroids: Floats
+) -> list[Segment]:
+    n = int(sums.sizes.sum())
+    means = sums.sums / sums.sizes
+    margins = [
+        {
+            f.name: 0.0 if f.minimum == f.maximum else f.sign * (float(means[j, s]) - f.mean) / f.deviation
+            for j, f in enumerate(features)
+        }
+        for s in range(len(centroids))
+    ]
+    classes = [_class(features, margin) for margin in margins]
+    codes, en, zh = (segment_labels(classes, lang) for lang in ("code", "en", "zh"))
+    return [
+        Segment(
+            id=s,
+            code=codes[s],
+            class_code=classes[s].code,
+            en=en[s],
+            zh=zh[s],
+            size=int(sums.sizes[s]),
+            share=int(sums.sizes[s]) / n,
+            means={name: float(means[j, s]) for j, name in enumerate(told)},
+            revenue_share=None if revenue is None else float(revenue[s]),
+            value_score=float(sums.score_sums[s] / sums.sizes[s]),
+            margins=margins[s],
+            borderline=any(abs(margins[s][f.name]) < BORDERLINE for f in features if f.minimum != f.maximum),
+            centroid=centroids[s].tolist(),
+        )
+        for s in range(len(centroids))
+    ]
+
+
+def _class(features: list[Feature], margin: dict[str, float]) -> ClassName:
+    varies = [f.minimum != f.maximum for f in features]
+    if not any(varies):
+        return UNDIFFERENTIATED
+    high = [v and margin[f.name] >= 0 for f, v in zip(features, varies, strict=True)]
+    return class_name([f.name for f in features], high)
