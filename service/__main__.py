@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from pydantic import ValidationError
 
 from service.app import create_app
 from service.logs import configure, log
-from service.settings import Settings
+from service.settings import Settings, unknown_variables
 
 __all__ = ["main", "serve"]
 
@@ -56,6 +57,9 @@ def serve(settings: Settings) -> int:
 
 def main() -> int:
     """Reads SEGSERVE_* variables and serves; says which one is wrong."""
+    for complaint in unknown_variables(os.environ):
+        print(complaint, file=sys.stderr)
+        return 2
     try:
         settings = Settings()
     except ValidationError as error:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -12,9 +14,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from proto.limits import Limits
 
-__all__ = ["Settings", "available_cores"]
+__all__ = ["Settings", "available_cores", "unknown_variables"]
 
 MIB = 1 << 20
+CLI_URL = "SEGSERVE_URL"  # where the command line finds a service: no setting, but at home in the same environment
 
 
 def available_cores(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
@@ -72,3 +75,11 @@ class Settings(BaseSettings):
             max_customers=self.max_customers,
             max_pairs=self.max_pairs,
         )
+
+
+def unknown_variables(environment: Iterable[str]) -> Iterator[str]:
+    """A sentence for each SEGSERVE_ variable that is no setting: a misspelt one would be ignored in silence."""
+    known = {f"SEGSERVE_{name.upper()}" for name in Settings.model_fields} | {CLI_URL}
+    for name in sorted(name for name in environment if name.startswith("SEGSERVE_") and name not in known):
+        near = difflib.get_close_matches(name, known, 1, 0.8)
+        yield f"{name} is no setting{f'; perhaps {near[0]} is meant' if near else ''}"

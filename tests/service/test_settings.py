@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from proto.limits import Limits
-from service.settings import Settings, available_cores
+from service.settings import Settings, available_cores, unknown_variables
 
 VALUES: dict[str, tuple[str, Any]] = {
     "host": ("0.0.0.0", "0.0.0.0"),
@@ -162,3 +162,9 @@ def test_without_affinity_all_cores_count(tmp_path: Path, monkeypatch: pytest.Mo
     assert available_cores(tmp_path) == 1
     monkeypatch.setattr(os, "cpu_count", lambda: 5)
     assert available_cores(tmp_path) == 5
+
+
+def test_a_misspelt_variable_is_told() -> None:
+    assert list(unknown_variables(["PATH", "SEGSERVE_PORT", "SEGSERVE_URL"])) == []
+    told = list(unknown_variables(["SEGSERVE_PROT", "SEGSERVE_X"]))
+    assert told == ["SEGSERVE_PROT is no setting; perhaps SEGSERVE_PORT is meant", "SEGSERVE_ZZZZZZZZZZZZ is no setting"]
