@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterable
 
 import pyarrow as pa
-from kernels.warmup import warm_up
 
+from kernels.warmup import warm_up
 from proto.limits import Limits
 from proto.model import Model
 from service.outcome import Outcome
