@@ -24,6 +24,7 @@ from proto.limits import Limits, over
 from proto.model import Aggregation, Notice
 from proto.schemas import Plan
 from service import columns as cols
+from service.partial import from_batch, to_batch
 from service.population import Instant, Population, population_of_customers, population_of_transactions
 from service.threads import ThreadTeam
 from service.zones import zone_table
@@ -98,10 +99,12 @@ class TransactionsIntake:
         limits: Limits,
         team: ThreadTeam,
         n_shards: int,
+        first_row: int = 0,
     ) -> None:
         assert plan.timestamp is not None
         assert plan.amount is not None
         self.rows_in = 0
+        self._first_row = first_row
         self._aggregation = aggregation
         self._nulls, self._limits, self._team = nulls, limits, team
         self._names = {"customer_id": plan.customer_id, "timestamp": plan.timestamp, "amount": plan.amount}
@@ -174,7 +177,7 @@ class TransactionsIntake:
         )
         if self._days is not None:
             self._days.add(ticks, holes.keep)
-        self._table.add(rows, self.rows_in, self._team.run)
+        self._table.add(rows, self._first_row + self.rows_in, self._team.run)
         self.rows_in += batch.num_rows
         self._check_limits()
         self._check_refunds()
@@ -202,6 +205,37 @@ class TransactionsIntake:
                 count=int(counts.refund_rows),
                 row=int(counts.first_refund_row) + 1,
             )
+
+    def partial(self) -> pa.RecordBatch:
+        """The state so far, for `absorb` elsewhere; the rows' numbers begin at this intake's `first_row`."""
+        facts = {**self._facts(), "rows_in": self.rows_in, "nulls": self._left.nulls}
+        try:
+            return to_batch(self._table.export(), self._types, {**facts, "not_finite": self._left.not_finite})
+        except OverflowError:
+            raise self._overflow() from None
+
+    def absorb(self, state: pa.RecordBatch) -> None:
+        """Enters another intake's partial state, as if its rows had come here."""
+        partial, facts = from_batch(state, self._facts())
+        self._table.merge(partial, self._team.run)
+        self.rows_in += facts["rows_in"]
+        self._left.not_finite += facts["not_finite"]
+        for column, count in facts["nulls"].items():
+            self._left.nulls[column] = self._left.nulls.get(column, 0) + count
+        self._check_limits()
+        self._check_refunds()
+
+    def _facts(self) -> dict[str, Any]:
+        """What two states must share to be merged. as_of=max is known to none of them."""
+        if self._fixed_as_of is None:
+            raise RequestError(
+                ErrorCode.CONFLICTING_OPTIONS,
+                "Partial states need an explicit as_of (a date, a time, or now): as_of=max is known only once all rows "
+                "are there.",
+                option="as_of",
+            )
+        types = {ours: str(kind) for ours, kind in self._types.items()}
+        return {"as_of": self._fixed_as_of.text, "types": types, **self._aggregation.model_dump(mode="json")}
 
     def finish(self) -> Population:
         counts = self._table.counts

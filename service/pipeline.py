@@ -58,12 +58,13 @@ class Job:
         team: ThreadTeam,
         now_ns: int,
         expected_bytes: int | None = None,
+        first_row: int = 0,
         check: Callable[[], None] = no_check,
     ) -> None:
         self.options = options
         self._model = model
         self._limits, self._team, self._check = limits, team, check
-        self._now_ns = now_ns
+        self._now_ns, self._first_row = now_ns, first_row
         self._n_shards = 1 if expected_bytes is not None and expected_bytes < SHARDED_BYTES else team.n_threads
         self._plan: Plan | None = None
         self._aggregation: Aggregation | None = None
@@ -110,6 +111,7 @@ class Job:
             limits=self._limits,
             team=self._team,
             n_shards=self._n_shards,
+            first_row=self._first_row,
         )
 
     def _aggregation_of(self, plan: Plan) -> Aggregation:
@@ -132,6 +134,20 @@ class Job:
         assert self._intake is not None, "start() comes before add()"
         self._check()
         self._intake.add(batch)
+
+    def partial(self) -> pa.RecordBatch:
+        """The aggregated state so far as Arrow (service/partial.py), to be absorbed by another job."""
+        return self._transactions().partial()
+
+    def absorb(self, state: pa.RecordBatch) -> None:
+        """Enters the state of another job, started with the same schema and options."""
+        self._check()
+        self._transactions().absorb(state)
+
+    def _transactions(self) -> TransactionsIntake:
+        if not isinstance(self._intake, TransactionsIntake):
+            raise TypeError("partial states are of transactions; start() with a transactions schema comes first")
+        return self._intake
 
     def finish(self) -> Outcome:
         """Fits or scores what came."""
