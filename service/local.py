@@ -29,14 +29,12 @@ def run_local(
     """Segments, fits or scores the batches; `threads` 0 takes the cores there are. RequestError as over HTTP."""
     assert options.name == kind
     warm_up()
-    job = Job(options, model, limits=Limits(), team=ThreadTeam(threads or available_cores()), now_ns=time.time_ns())
-    job.start(schema)
-    for batch in batches:
-        for piece in _validated(batch):
-            job.add(piece)
-    return job.finish()
-
-
-def _validated(batch: pa.RecordBatch) -> Iterable[pa.RecordBatch]:
-    batch.validate()
-    yield batch
+    team = ThreadTeam(threads or available_cores())
+    try:
+        job = Job(options, model, limits=Limits(), team=team, now_ns=time.time_ns())
+        job.start(schema)
+        for batch in batches:
+            job.add(batch)
+        return job.finish()
+    finally:
+        team.close()

@@ -17,7 +17,6 @@ from proto.summary import Summary
 from service import columns as cols
 from service.population import NO_PURCHASE, Population, view_keys
 from service.scoring import Scored, scoring_of
-from service.threads import ThreadTeam
 
 __all__ = ["BATCH_ROWS", "Outcome"]
 
@@ -34,7 +33,6 @@ class Outcome:
     scored: Scored
     schema: pa.Schema | None
     lang: Lang
-    team: ThreadTeam
 
     @property
     def rows_in(self) -> int:

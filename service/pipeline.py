@@ -190,7 +190,7 @@ class Job:
             monetary = model.aggregation.monetary if model.aggregation else "sum"
             schema = output_schema(self._plan, options.fields, monetary=monetary)
         lang = "code" if isinstance(options, FitOptions) else options.lang
-        return Outcome(model, summary, population, scored, schema, lang, self._team)
+        return Outcome(model, summary, population, scored, schema, lang)
 
 
 def _no_model() -> RequestError:
