@@ -12,7 +12,8 @@ One row per customer of the part:
 
 The schema metadata `segserve.partial` is JSON: the format version, what was aggregated how, and the counts. States
 merge in any order: counts, dates, integer and decimal sums are then as if all rows had come in one stream, and float
-sums differ by rounding only. A state can be cut by customers; its counts then come with each piece, so count those of one piece only.
+sums differ by rounding only. A state can be cut by customers; its counts then come with each piece, so take them from
+one piece only.
 """
 
 from __future__ import annotations
