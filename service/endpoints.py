@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import traceback
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl
@@ -21,6 +22,7 @@ from proto.options import FitOptions, ScoreOptions, SegmentOptions, parse_option
 from service.admission import RETRY_AFTER_SECONDS
 from service.exchange import ClientGone, Exchange
 from service.logs import log
+from service.memory import give_back
 from service.metrics import StageTimer
 from service.pipeline import Options
 from service.state import State
@@ -30,6 +32,7 @@ __all__ = ["Endpoint", "problem_response"]
 
 PROBLEM_TYPE = b"application/problem+json"
 SMALL_REPLY_BYTES = 1 << 20
+LARGE_BYTES, LARGE_ROWS = 8 << 20, 200_000  # requests after which freed memory is given back
 
 T = TypeVar("T")
 
@@ -68,7 +71,11 @@ class Endpoint:
         outcome = "failed"
         try:
             with self._state.admission.place():
-                await self._answer(scope, exchange, timer, facts)
+                try:
+                    await self._answer(scope, exchange, timer, facts)
+                except BaseException as error:
+                    _let_go(error)
+                    raise
             outcome = "ok"
         except RequestError as error:
             outcome = "rejected" if error.status == 503 else "failed" if error.status >= 500 else "refused"
@@ -92,6 +99,8 @@ class Endpoint:
             await self._refuse(exchange, failure, outcome)
         finally:
             self._record(exchange, timer, facts, outcome)
+            if exchange.received_bytes >= LARGE_BYTES or facts.get("rows_in", 0) >= LARGE_ROWS:
+                asyncio.get_running_loop().run_in_executor(None, give_back)
 
     async def _refuse(self, exchange: Exchange, error: RequestError, outcome: str) -> str:
         try:
@@ -234,6 +243,15 @@ class Endpoint:
                 "total_seconds": round(timer.elapsed(), 6),
             }
             log.info("request", extra={"fields": fields})
+
+
+def _let_go(error: BaseException) -> None:
+    """Empties the frames an error came through: future and error refer to each other there, and what those frames
+    hold, all the customers of a request, would stay until the next garbage collection."""
+    seen: BaseException | None = error
+    while seen is not None:
+        traceback.clear_frames(seen.__traceback__)
+        seen = seen.__cause__ or seen.__context__
 
 
 class _Watch:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,8 @@ class Server:
         self.log: list[dict[str, Any]] = []
         self.port = 0
         self._listening = threading.Event()
-        threading.Thread(target=self._read_log, daemon=True).start()
+        self._reader = threading.Thread(target=self._read_log, daemon=True)
+        self._reader.start()
 
     def _read_log(self) -> None:
         assert self.process.stderr is not None
@@ -63,15 +64,40 @@ class Server:
                 assert self.process.poll() is None, self.log
                 time.sleep(0.02)  # between two looks at a condition
 
+    def metrics(self) -> dict[str, float]:
+        """Every sample of /metrics, keyed as it is written: name, or name{label="value"}."""
+        with httpx.Client(base_url=self.url) as client:
+            text = client.get("/metrics").text
+        samples = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
+        return {name: float(value) for name, _, value in samples}
+
+    def wait_until(self, condition: Callable[[], bool], seconds: float) -> float:
+        """Looks at a condition until it holds; fails after so many seconds. Returns how long it took."""
+        start = time.monotonic()
+        while not condition():
+            assert time.monotonic() - start < seconds, (self.metrics(), self.log[-3:])
+            time.sleep(0.01)  # between two looks
+        return time.monotonic() - start
+
     def stop(self) -> int:
+        """Asks the process to end, and waits for it: its exit code."""
         self.process.terminate()
         return self.process.wait(60)
 
+    def close(self) -> None:
+        """Makes sure the process is gone."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(30)
+        self._reader.join(10)
+        assert self.process.stderr is not None
+        self.process.stderr.close()
+
 
 @contextmanager
-def running(ready: bool = True, **settings: object) -> Iterator[Server]:
-    """A service with these settings (SEGSERVE_ names in lower case), stopped at the end."""
-    environment = {**os.environ, "SEGSERVE_PORT": "0", "PYTHONWARNINGS": "error::UserWarning"}
+def running(ready: bool = True, variables: dict[str, str] | None = None, **settings: object) -> Iterator[Server]:
+    """A service with these settings (SEGSERVE_ names in lower case) and environment variables, ended with the block."""
+    environment = {**os.environ, "SEGSERVE_PORT": "0", "PYTHONWARNINGS": "error::UserWarning", **(variables or {})}
     environment |= {f"SEGSERVE_{name.upper()}": str(value) for name, value in settings.items()}
     root = Path(__file__).resolve().parents[2]
     process = subprocess.Popen(
@@ -82,9 +108,7 @@ def running(ready: bool = True, **settings: object) -> Iterator[Server]:
         server.wait_ready() if ready else server.wait_listening()
         yield server
     finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait(30)
+        server.close()
 
 
 def stream_of(table: pa.Table, metadata: dict[bytes, bytes] | None = None, max_rows: int | None = None) -> bytes:
