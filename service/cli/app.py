@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +14,7 @@ from proto.classes import Lang
 from proto.options import FitOptions, ScoreOptions, SegmentOptions
 from service.cli.failures import UserError, reported
 from service.cli.flags import flag_name, query_of, with_flags
-from service.settings import Settings
+from service.settings import Settings, unknown_variables
 
 __all__ = ["app"]
 
@@ -50,6 +51,8 @@ OUT_HELP = "Where the rows go: .parquet, .csv, .arrow or .json."
 @with_flags(Settings, panel="Settings")
 def serve(**given: Any) -> None:
     """Start the service. Every flag is also an environment variable: SEGSERVE_ and its name in capitals."""
+    for complaint in unknown_variables(os.environ):
+        raise UserError("A setting is not known", f"{complaint}.")
     try:
         settings = Settings(**given)
     except ValidationError as error:

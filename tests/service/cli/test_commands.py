@@ -135,6 +135,13 @@ def test_a_bad_variable_of_the_environment_is_named(run, monkeypatch):
     assert "--threads or SEGSERVE_THREADS=many" in done.stderr
 
 
+def test_a_misspelt_variable_is_named(run, monkeypatch):
+    monkeypatch.setenv("SEGSERVE_PROT", "9000")
+    done = run("serve")
+    assert done.exit_code == 2
+    assert "SEGSERVE_PORT" in done.stderr
+
+
 def test_without_its_libraries_the_command_says_how_to_install_them(monkeypatch):
     monkeypatch.setitem(sys.modules, "typer", None)
     monkeypatch.delitem(sys.modules, "service.cli.app")
