@@ -62,13 +62,14 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 async def _get_ready(state: State) -> None:
-    """Compiles every kernel and reads the models, in a thread, so that /healthz answers meanwhile."""
+    """Reads the models and compiles every kernel, in a thread, so that /healthz answers meanwhile."""
     from kernels.warmup import warm_up
 
     start = time.perf_counter()
     try:
-        signatures = await asyncio.to_thread(warm_up)
+        # Models first: a broken one is told at once, not after a minute of compiling.
         state.models = await asyncio.to_thread(ModelStore.read, state.settings.models)
+        signatures = await asyncio.to_thread(warm_up)
     except ModelStoreError as error:
         state.failure = str(error)
         log.error("not ready", extra={"fields": {"reason": state.failure}})

@@ -115,7 +115,7 @@ class Endpoint:
     ) -> None:
         state = self._state
         if not state.ready:
-            raise RequestError(ErrorCode.NOT_READY, "The kernels are still being compiled; try again in a second.")
+            raise _not_ready(state.failure)
         options = _options(self._kind, scope["query_string"])
         media_in = media_of(exchange.header(b"content-type"))
         media_out = negotiate(exchange.header(b"accept"), media_in, self._producible)
@@ -243,6 +243,12 @@ class Endpoint:
                 "total_seconds": round(timer.elapsed(), 6),
             }
             log.info("request", extra={"fields": fields})
+
+
+def _not_ready(failure: str | None) -> RequestError:
+    if failure is not None:
+        return RequestError(ErrorCode.NOT_READY, f"The service could not start. {failure}")
+    return RequestError(ErrorCode.NOT_READY, "The kernels are still being compiled; try again in a second.")
 
 
 def _let_go(error: BaseException) -> None:
