@@ -15,7 +15,7 @@ COLUMNS ?=
 OPTIONS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check format lock setup clean
+.PHONY: help demo serve test check contract format lock setup clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,11 @@ check: $(VENV)/.installed-dev ## Lint, format check, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+contract: $(VENV)/.installed-dev ## Write proto/openapi.json, the golden files and the tables in proto/README.md anew
+	$(BIN)/python -m service.openapi
+	$(BIN)/python -m tests.wire.golden
+	$(BIN)/python -m proto.describe
 
 format: $(VENV)/.installed-dev ## Format the code
 	$(BIN)/ruff check --fix .

@@ -1,19 +1,25 @@
-"""The OpenAPI entries of the bare endpoints, made from the option models they parse with."""
+"""The OpenAPI document: FastAPI's, and the entries of the bare endpoints, made from the models they parse with.
+
+`python -m service.openapi` writes it to proto/openapi.json.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from proto.errors import STATUS, TITLES, ErrorCode
+from proto.errors import STATUS, TITLES, ErrorCode, RequestError, problem
 from proto.media import Media
 from proto.model import Model
 from proto.options import FitOptions, ScoreOptions, SegmentOptions
 from proto.summary import Summary
 
-__all__ = ["add_endpoints"]
+__all__ = ["PUBLISHED", "add_endpoints"]
+
+PUBLISHED = Path(__file__).resolve().parent.parent / "proto" / "openapi.json"
 
 _SUMMARIES = {
     "segment": (
@@ -28,53 +34,119 @@ _SUMMARIES = {
     ),
 }
 
-_ANY = {"description": "See proto/README.md for the columns."}
-_ARROW = {"type": "string", "format": "binary", "description": "An Arrow IPC stream."}
+# Bodies
+
+_ROWS = [
+    {"customer_id": "00123", "timestamp": "2026-01-02T09:15:00Z", "amount": 80.0},
+    {"customer_id": "00123", "timestamp": "2026-01-28T17:40:00Z", "amount": 120.0},
+    {"customer_id": "A7", "timestamp": "2025-11-05T12:00:00Z", "amount": 15.5},
+]
+_COLUMNS = {name: [row[name] for row in _ROWS] for name in _ROWS[0]}
+_CSV = "\n".join([",".join(_COLUMNS), *(",".join(map(str, row.values())) for row in _ROWS), ""])
+
+_ARROW = {
+    "type": "string",
+    "contentMediaType": str(Media.ARROW),
+    "description": "An Arrow IPC stream; a model rides in the schema metadata under segserve.model.",
+}
+_PARQUET = {
+    "type": "string",
+    "contentMediaType": str(Media.PARQUET),
+    "description": "A Parquet file; a model rides in its key-value metadata under segserve.model.",
+}
+_TEXT = {"type": "string", "description": "UTF-8, comma, decimal point; the first line names the columns."}
+_CELL = {"type": ["string", "number", "null"]}
+_BY_COLUMN = {"type": "object", "additionalProperties": {"type": "array", "items": _CELL}}
+_BY_ROW = {"type": "array", "items": {"type": "object", "additionalProperties": _CELL}}
+_MODEL = {"$ref": "#/components/schemas/Model"}
 _JSON_BODY = {
     "type": "object",
-    "properties": {
-        "columns": {"type": "object", "additionalProperties": {"type": "array", "items": {}}},
-        "rows": {"type": "array", "items": {"type": "object"}},
-        "model": {"$ref": "#/components/schemas/Model"},
-    },
+    "properties": {"columns": _BY_COLUMN, "rows": _BY_ROW, "model": _MODEL},
+    "oneOf": [{"required": ["columns"]}, {"required": ["rows"]}],
+    "additionalProperties": False,
     "description": "columns or rows, not both; a model to score with, or with init=inline to start from.",
 }
 _JSON_REPLY = {
     "type": "object",
     "properties": {
-        "columns": {"type": "object", "additionalProperties": {"type": "array", "items": {}}},
-        "rows": {"type": "array", "items": {"type": "object"}},
+        "columns": _BY_COLUMN,
+        "rows": _BY_ROW,
         "summary": {"$ref": "#/components/schemas/Summary"},
-        "model": {"$ref": "#/components/schemas/Model"},
-        "status": {"type": "string", "const": "complete"},
-        "rows_in": {"type": "integer"},
-        "customers_out": {"type": "integer"},
+        "model": _MODEL,
+        "status": {"type": "string", "const": "complete", "description": "The last key: the reply is whole."},
     },
+    "oneOf": [{"required": ["columns"]}, {"required": ["rows"]}],
     "required": ["summary", "status"],
+    "additionalProperties": False,
 }
+_REPLIED_CSV = {"type": "string", "description": "Rows only: no model, no summary, no closing marker."}
 _PROBLEM = {
     "type": "object",
+    "description": "RFC 9457. Where they apply: column, row (from 1), option, found, wanted, count, limit.",
     "properties": {
-        "type": {"type": "string"},
+        "type": {"type": "string", "format": "uri"},
         "title": {"type": "string"},
         "status": {"type": "integer"},
-        "detail": {"type": "string"},
+        "detail": {"type": "string", "description": "What was found, what was wanted, what to do."},
         "code": {"type": "string", "enum": [str(code) for code in ErrorCode]},
         "request_id": {"type": "string"},
     },
     "required": ["type", "title", "status", "detail", "code"],
     "additionalProperties": True,
 }
+_REFUSED = problem(
+    RequestError(
+        ErrorCode.BAD_OPTION,
+        "k=0 cannot be used: input should be greater than or equal to 1.",
+        option="k",
+        found="0",
+        wanted="Input should be greater than or equal to 1",
+    ),
+    "4f1c2f0f6f0d4b5c9e5d0c9b8a7f6e5d",
+)
+
+# Headers and options
+
+_REQUEST_ID = {
+    "name": "X-Request-ID",
+    "in": "header",
+    "required": False,
+    "description": "An id for logs and errors; comes back in the reply. Default: a new one.",
+    "schema": {"type": "string", "maxLength": 128},
+}
+_ENCODING = {
+    "name": "Content-Encoding",
+    "in": "header",
+    "required": False,
+    "description": "How the body is compressed.",
+    "schema": {"type": "string", "enum": ["gzip", "zstd", "identity"]},
+}
+_ID_BACK = {"X-Request-ID": {"description": "The request's id.", "schema": {"type": "string"}}}
+_TIMING = {"Server-Timing": {"description": "Milliseconds per stage.", "schema": {"type": "string"}}}
+_RETRY = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
+
+_EXAMPLES = {
+    "columns": "customer_id:household_id,amount:sales_value",
+    "as_of": "2026-01-31",
+    "tz": "Europe/Berlin",
+    "window": "365d",
+    "features": "recency_days,frequency,monetary,tenure_days",
+    "log": "frequency,monetary",
+    "weights": "recency_days:0.2,frequency:0.3,monetary:0.5",
+    "init": "inline",
+    "fields": "customer_id,segment,value_percentile",
+    "model": "spring",
+}
 
 
 def add_endpoints(document: dict[str, Any]) -> dict[str, Any]:
     """Adds the three endpoints and the schemas they speak of to FastAPI's document."""
     _, definitions = models_json_schema([(Model, "serialization"), (Summary, "serialization")], ref_template=_REF)
-    schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    schemas.update(definitions["$defs"])
-    schemas["Problem"] = _PROBLEM
+    document["components"] = {"schemas": {**definitions["$defs"], "Problem": _PROBLEM}}
     for kind in (SegmentOptions, FitOptions, ScoreOptions):
         document["paths"][f"/v1/{kind.name}"] = {"post": _operation(kind)}
+    for path, (name, responses) in _OTHERS.items():
+        document["paths"][path]["get"] |= {"operationId": name, "responses": responses}
     document["paths"] = dict(sorted(document["paths"].items()))
     return document
 
@@ -84,29 +156,38 @@ _REF = "#/components/schemas/{model}"
 
 def _operation(kind: type[SegmentOptions] | type[FitOptions] | type[ScoreOptions]) -> dict[str, Any]:
     title, description = _SUMMARIES[kind.name]
-    model = {"application/json": {"schema": {"$ref": "#/components/schemas/Model"}}}
-    rows = {
+    replies = {
         str(Media.ARROW): {"schema": _ARROW},
         str(Media.JSON): {"schema": _JSON_REPLY},
-        str(Media.CSV): {"schema": {"type": "string"}},
+        str(Media.CSV): {"schema": _REPLIED_CSV},
     }
+    if kind is FitOptions:
+        replies = {str(Media.JSON): {"schema": _MODEL}}
+    examples = {"columns": {"value": {"columns": _COLUMNS}}, "rows": {"value": {"rows": _ROWS}}}
     return {
         "summary": title,
         "description": description,
         "operationId": kind.name,
-        "parameters": _parameters(kind),
+        "tags": ["segmentation"],
+        "parameters": [*_parameters(kind), _REQUEST_ID, _ENCODING],
         "requestBody": {
             "required": True,
+            "description": "Transactions (customer_id, timestamp, amount, order_id) or a table with one row per "
+            "customer. Columns, types and units: proto/README.md.",
             "content": {
                 str(Media.ARROW): {"schema": _ARROW},
-                str(Media.JSON): {"schema": _JSON_BODY},
-                str(Media.CSV): {"schema": {"type": "string"}},
-                str(Media.PARQUET): {"schema": {"type": "string", "format": "binary"}},
+                str(Media.JSON): {"schema": _JSON_BODY, "examples": examples},
+                str(Media.CSV): {"schema": _TEXT, "example": _CSV},
+                str(Media.PARQUET): {"schema": _PARQUET},
             },
         },
         "responses": {
-            "200": {"description": "Done.", "content": model if kind is FitOptions else rows},
-            **_problems(),
+            "200": {
+                "description": "The model." if kind is FitOptions else "One row per customer.",
+                "headers": _ID_BACK | _TIMING,
+                "content": replies,
+            },
+            **{status: {**told, "headers": _ID_BACK | told["headers"]} for status, told in _problems().items()},
         },
     }
 
@@ -124,21 +205,75 @@ def _parameters(kind: type[BaseModel]) -> list[dict[str, Any]]:
             schema = {"type": "string", "description": declared["format"]}
         if declared.get("default") not in (None, {}, []):
             schema["default"] = declared["default"]
+        if name in _EXAMPLES:
+            schema["examples"] = [_EXAMPLES[name]]
         parameters.append(
             {"name": name, "in": "query", "required": False, "description": declared["description"], "schema": schema}
         )
     return parameters
 
 
-def _problems() -> dict[str, Any]:
-    """One entry per status, listing the codes that become it."""
+def _problems(*codes: ErrorCode) -> dict[str, Any]:
+    """One entry per status, listing the codes that become it; all codes where none is named."""
     by_status: dict[int, list[ErrorCode]] = {}
-    for code in ErrorCode:
+    for code in codes or ErrorCode:
         by_status.setdefault(STATUS.get(code, 422), []).append(code)
-    return {
-        str(status): {
-            "description": "; ".join(f"{code}: {TITLES[code]}" for code in codes),
-            "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    responses = {}
+    for status, those in sorted(by_status.items()):
+        content: dict[str, Any] = {"schema": {"$ref": "#/components/schemas/Problem"}}
+        if status == _REFUSED["status"]:
+            content["example"] = _REFUSED
+        responses[str(status)] = {
+            "description": "; ".join(f"{code}: {TITLES[code]}" for code in those),
+            "headers": _RETRY if status == 503 else {},
+            "content": {"application/problem+json": content},
         }
-        for status, codes in sorted(by_status.items())
-    }
+    return responses
+
+
+# What FastAPI cannot know of its own routes, which answer with bytes
+
+
+def _object(**properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def _json(description: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+_STRING, _STRINGS = {"type": "string"}, {"type": "array", "items": {"type": "string"}}
+_LISTED = _object(
+    name=_STRING,
+    id=_STRING,
+    input={"type": "string", "enum": ["transactions", "customers"]},
+    features=_STRINGS,
+    segments=_STRINGS,
+    customers={"type": "integer"},
+    as_of={"type": ["string", "null"]},
+)
+_STATUS = {"type": "object", "properties": {"status": _STRING, "reason": _STRING}, "required": ["status"]}
+_EXPOSITION = {"description": "Prometheus exposition format.", "content": {"text/plain": {"schema": _STRING}}}
+_OTHERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "/healthz": ("healthz", {"200": _json("Alive.", _object(status={"type": "string", "const": "alive"}))}),
+    "/readyz": (
+        "readyz",
+        {
+            "200": _json("Ready.", _object(status={"type": "string", "const": "ready"})),
+            "503": _json("Starting, or failed with a reason.", _STATUS),
+        },
+    ),
+    "/metrics": ("metrics", {"200": _EXPOSITION}),
+    "/v1/models": ("models", {"200": _json("The models.", _object(models={"type": "array", "items": _LISTED}))}),
+    "/v1/models/{name}": ("model", {"200": _json("The model.", _MODEL), **_problems(ErrorCode.UNKNOWN_MODEL)}),
+}
+
+
+if __name__ == "__main__":
+    import orjson
+
+    from service.app import create_app
+    from service.settings import Settings
+
+    document = create_app(Settings()).openapi()
+    PUBLISHED.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n")
