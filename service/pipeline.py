@@ -69,10 +69,7 @@ class Job:
         self._plan: Plan | None = None
         self._aggregation: Aggregation | None = None
         self._intake: Intake | None = None
-
-    @property
-    def rows_in(self) -> int:
-        return self._intake.rows_in if self._intake else 0
+        self.rows_in = 0
 
     def require_model(self) -> None:
         """Refuses to score without a model, before anything is said about columns."""
@@ -134,6 +131,7 @@ class Job:
         assert self._intake is not None, "start() comes before add()"
         self._check()
         self._intake.add(batch)
+        self.rows_in = self._intake.rows_in
 
     def partial(self) -> pa.RecordBatch:
         """The aggregated state so far as Arrow (service/partial.py), to be absorbed by another job."""
@@ -143,6 +141,7 @@ class Job:
         """Enters the state of another job, started with the same schema and options."""
         self._check()
         self._transactions().absorb(state)
+        self.rows_in = self._transactions().rows_in
 
     def _transactions(self) -> TransactionsIntake:
         if not isinstance(self._intake, TransactionsIntake):
@@ -155,6 +154,7 @@ class Job:
         assert self._intake is not None
         self._check()
         population = self._intake.finish()
+        self._intake = None  # its tables are as large as the population, and done with
         crosstab = None
         options = self.options
         if isinstance(options, ScoreOptions):
