@@ -98,8 +98,8 @@ def describe(
 
 def _feature(step: Step, values: Floats, mean: float, team: ThreadTeam) -> Feature:
     spread = moments(values, team.run)
-    points = quantiles(values, np.concatenate([DRIFT_PERCENTS, [50.0]]))
-    edges = np.unique(points[:-1])
+    deciles = quantiles(values, DRIFT_PERCENTS)  # ascending, as quantiles() wants them
+    edges = np.unique(deciles)
     counts = bin_counts(values, edges)
     return Feature(
         name=step.name,
@@ -110,7 +110,7 @@ def _feature(step: Step, values: Floats, mean: float, team: ThreadTeam) -> Featu
         spread=step.spread,
         weight=step.weight,
         mean=mean,
-        median=float(points[-1]),
+        median=float(deciles[len(deciles) // 2]),
         deviation=0.0 if spread.minimum == spread.maximum else float(np.sqrt(spread.m2 / spread.count)),
         minimum=float(spread.minimum),
         maximum=float(spread.maximum),
