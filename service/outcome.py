@@ -132,7 +132,9 @@ class _Columns:
         found = explain(self._matrix(rows, names, missing), self._scoring)
         columns = {f"x_{name}": pa.array(x, mask=missing) for name, x in zip(names, found.contributions, strict=True)}
         columns["distance_own"] = pa.array(found.own_distance, mask=missing)
-        columns["distance_second"] = pa.array(found.second_distance, mask=missing, from_pandas=True)
+        second = found.second_distance
+        alone = np.isnan(second)  # one segment has no second; pyarrow leaves NaN in where it is given a mask
+        columns["distance_second"] = pa.array(second, mask=alone if missing is None else alone | missing)
         return columns
 
     def _matrix(self, rows: slice, names: list[str], missing: npt.NDArray[np.bool_] | None) -> npt.NDArray[np.float64]:
