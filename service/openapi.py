@@ -146,7 +146,8 @@ def add_endpoints(document: dict[str, Any]) -> dict[str, Any]:
     for kind in (SegmentOptions, FitOptions, ScoreOptions):
         document["paths"][f"/v1/{kind.name}"] = {"post": _operation(kind)}
     for path, (name, responses) in _OTHERS.items():
-        document["paths"][path]["get"] |= {"operationId": name, "responses": responses}
+        if path in document["paths"]:
+            document["paths"][path]["get"] |= {"operationId": name, "responses": responses}
     document["paths"] = dict(sorted(document["paths"].items()))
     return document
 
