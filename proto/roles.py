@@ -48,16 +48,21 @@ class Roles(NamedTuple):
         return (*(name for name in named if name is not None), *self.features)
 
 
-Wanted = Callable[[Sequence[str], Any], Roles]
-"""(column names, inline model as found or None) → roles: what a reader asks once it knows the names."""
+Wanted = Callable[[Sequence[str] | None, Any], Roles]
+"""(column names, inline model as found or None) → roles: what a reader asks once it knows the names.
+
+None for the names: the data has no rows, and only rows have names.
+"""
 
 
-def assign(names: Sequence[str], options: Options, model: Model | None = None) -> Roles:
+def assign(names: Sequence[str] | None, options: Options, model: Model | None = None) -> Roles:
     """The part each column plays, from the column names, the options and the model that scores them.
 
     With a model, its features and its occasion are what is looked for. `input=auto` takes the data as transactions
     where timestamp and amount are there. RequestError names the missing column and the option that maps it.
     """
+    if names is None:
+        names = _names_without_rows(options, model)
     if len(names) > MAX_COLUMNS:
         raise over("the number of columns", len(names), MAX_COLUMNS, "Send only the columns that are needed.")
     if model is not None:
@@ -74,6 +79,17 @@ def assign(names: Sequence[str], options: Options, model: Model | None = None) -
         features,
         occasion,
     )
+
+
+def _names_without_rows(options: Options, model: Model | None = None) -> list[str]:
+    """The columns that data without names is taken to have: those that such a request looks for."""
+    features = [f.name for f in model.features] if model else [f.removeprefix("-") for f in options.features or ()]
+    table = options.input == "customers" or (model is not None and model.input == "customers")
+    if model is None and not set(features) <= set(TRANSACTION_FEATURES):
+        table = True
+    parts = ("customer_id", *(features or RFM)) if table else INPUT_COLUMNS
+    source = options.columns
+    return list(dict.fromkeys((*(source.get(part, part) for part in parts), *source.values())))
 
 
 # Small requests repeat the same few schemas; 64 keys of at most MAX_COLUMNS names stay small.

@@ -105,11 +105,14 @@ def _from_rows(rows: Any, model: dict[str, Any] | None, wanted: Wanted) -> Docum
     names = list(dict.fromkeys(chain.from_iterable(rows)))
     if len(names) > MAX_COLUMNS:
         raise over("the number of columns", len(names), MAX_COLUMNS, "Send only the columns that are needed.")
-    return _document(names, rows, model, "rows", wanted)
+    return _document(names if rows else None, rows, model, "rows", wanted)
 
 
-def _document(names: list[str], data: Any, model: dict[str, Any] | None, shape: Shape, wanted: Wanted) -> Document:
+def _document(
+    names: list[str] | None, data: Any, model: dict[str, Any] | None, shape: Shape, wanted: Wanted
+) -> Document:
     roles = wanted(names, model)
+    names = list(roles.sources) if names is None else names
     arrays = {}
     for name in roles.sources:
         values = data[name] if shape == "columns" else [row.get(name) for row in data]

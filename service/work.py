@@ -77,7 +77,7 @@ class Work:
         if self._cancelled.is_set():
             raise Cancelled
 
-    def _wanted(self, names: Sequence[str], found: Any) -> Roles:
+    def _wanted(self, names: Sequence[str] | None, found: Any) -> Roles:
         if self._takes_inline:
             if found is not None:
                 self._model = inline_model(found)
