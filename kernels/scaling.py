@@ -147,9 +147,11 @@ def moments(values: Floats, run: Run = run_serially) -> Moments:
 
 
 def quantiles(values: Floats, probabilities: Floats) -> Floats:
-    """Return the quantiles of values (f64[n], n >= 1) at probabilities in percent, linear between neighbours."""
+    """Return the quantiles of values (f64[n], n >= 1) at ascending probabilities in percent, linear between neighbours."""
     if len(values) == 0:
         raise ValueError("quantiles: values is empty; at least one value is needed")
+    if bool((np.diff(probabilities) < 0).any()):
+        raise ValueError("quantiles: probabilities do not ascend; sort them")
     ordered = np.sort(values)
     places = np.asarray(probabilities, dtype=np.float64) * ((len(ordered) - 1) / 100.0)
     places = np.clip(places, 0.0, len(ordered) - 1.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -38,9 +39,10 @@ class _Server(uvicorn.Server):
 def serve(settings: Settings) -> int:
     """Serves until SIGTERM or SIGINT; returns the exit code."""
     logging_config = configure(settings.log_level)
+    app = create_app(settings)
     server = _Server(
         uvicorn.Config(
-            create_app(settings),
+            app,
             host=settings.host,
             port=settings.port,
             log_config=logging_config,
@@ -52,7 +54,14 @@ def serve(settings: Settings) -> int:
         )
     )
     server.run()
-    return 0 if server.started else 3
+    if not server.started:
+        return 3
+    if not app.state.segserve.ready:
+        # Perhaps still compiling, in a thread that the interpreter would wait for. No request was accepted, and Numba
+        # renames its cache files into place, so none is left half written.
+        logging.shutdown()
+        os._exit(0)
+    return 0
 
 
 def main() -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -18,10 +16,8 @@ from proto.errors import ErrorCode, RequestError, problem
 from proto.model import dump_model
 from proto.options import FitOptions, ScoreOptions, SegmentOptions
 from service.endpoints import Endpoint
-from service.logs import log
-from service.models import ModelStore, ModelStoreError
 from service.openapi import add_endpoints
-from service.rehearsal import rehearse
+from service.readiness import start_getting_ready
 from service.settings import Settings
 from service.state import State
 
@@ -38,11 +34,10 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        warming = asyncio.create_task(_get_ready(state))
+        getting_ready = start_getting_ready(state)
         yield
-        if not warming.done():
-            await asyncio.wait([warming])
-        state.close()
+        if not getting_ready.is_alive():
+            state.close()
 
     app = FastAPI(title=TITLE, version=VERSION, description=DESCRIPTION, lifespan=lifespan, redoc_url=None)
     app.state.segserve = state
@@ -60,39 +55,6 @@ def create_app(settings: Settings) -> FastAPI:
 
     app.openapi = openapi  # type: ignore[method-assign]
     return app
-
-
-async def _get_ready(state: State) -> None:
-    """Reads the models and compiles every kernel, in a thread, so that /healthz answers meanwhile."""
-    from kernels.warmup import warm_up
-
-    start = time.perf_counter()
-    try:
-        # Models first: a broken one is told at once, not after a minute of compiling.
-        state.models = await asyncio.to_thread(ModelStore.read, state.settings.models)
-        signatures = await asyncio.to_thread(warm_up)
-        await asyncio.to_thread(rehearse, state.models, state.team)
-    except ModelStoreError as error:
-        state.failure = str(error)
-        log.error("not ready", extra={"fields": {"reason": state.failure}})
-        return
-    except Exception as error:
-        state.failure = f"{type(error).__name__}: {error}"
-        log.exception("not ready", extra={"fields": {"reason": state.failure}})
-        return
-    seconds = time.perf_counter() - start
-    state.metrics.kernels.set(signatures)
-    state.metrics.warm_up_seconds.set(seconds)
-    state.metrics.models.set(len(state.models))
-    state.metrics.ready.set(1)
-    state.ready = True
-    fields = {
-        "kernel_signatures": signatures,
-        "models": [name for name, _ in state.models],
-        "threads": state.team.n_threads,
-        "warm_up_seconds": round(seconds, 3),
-    }
-    log.info("ready", extra={"fields": fields})
 
 
 def _json(content: Any, status: int = 200, media_type: str = "application/json", **headers: str) -> Response:
@@ -150,6 +112,8 @@ async def _not_routed(request: Request, error: Exception) -> Response:
     """404 and 405 as problems, naming what there is."""
     assert isinstance(error, HTTPException)
     headers = dict(error.headers or {})
+    if "x-request-id" in request.headers:
+        headers["X-Request-ID"] = request.headers["x-request-id"]
     if error.status_code == 405:
         allowed = headers.get("Allow", headers.get("allow", ""))
         refusal = RequestError(

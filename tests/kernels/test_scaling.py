@@ -129,3 +129,8 @@ def test_what_cannot_be_scaled_is_refused():
         quantiles(np.empty(0), np.array([50.0]))
     with pytest.raises(ValueError, match="'log'"):
         centre_and_spread(np.array([1.0, 2.0]), "log")
+
+
+def test_quantiles_refuses_probabilities_out_of_order() -> None:
+    with pytest.raises(ValueError, match="ascend"):
+        quantiles(np.arange(5.0), np.array([10.0, 90.0, 50.0]))

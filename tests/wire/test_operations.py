@@ -222,6 +222,8 @@ def test_not_ready_until_the_kernels_are_compiled(tmp_path: Path) -> None:
         samples = samples_of(client)
         assert samples[("segserve_ready",)] == 0
         assert samples[("segserve_requests_total", "segment", "rejected")] == 1
+        assert service.stop() == 0
+        assert not any(entry["event"] == "ready" for entry in service.log)  # it did not wait for the compiler
 
 
 def test_a_running_request_finishes_before_the_end() -> None:
