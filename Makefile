@@ -35,7 +35,7 @@ check: $(VENV)/.installed-dev ## Lint, format check, types
 	$(BIN)/mypy
 
 contract: $(VENV)/.installed-dev ## Write proto/openapi.json, the golden files and the tables in proto/README.md anew
-	$(BIN)/python -m service.openapi
+	$(BIN)/python -m service.contract
 	$(BIN)/python -m tests.wire.golden
 	$(BIN)/python -m proto.describe
 

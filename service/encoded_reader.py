@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 import zstandard
@@ -16,9 +16,7 @@ from proto.errors import ErrorCode, RequestError
 from proto.framing import Frame
 from proto.limits import Limits, over
 from proto.media import Shape
-
-if TYPE_CHECKING:
-    from service.readers import Reader
+from service.reader import Reader
 
 __all__ = ["EncodedReader", "encoding_of", "inflated"]
 

@@ -1,11 +1,7 @@
-"""The OpenAPI document: FastAPI's, and the entries of the bare endpoints, made from the models they parse with.
-
-`python -m service.openapi` writes it to proto/openapi.json.
-"""
+"""The OpenAPI document: FastAPI's, and the entries of the bare endpoints, made from the models they parse with."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -17,9 +13,7 @@ from proto.model import Model
 from proto.options import FitOptions, ScoreOptions, SegmentOptions
 from proto.summary import Summary
 
-__all__ = ["PUBLISHED", "add_endpoints"]
-
-PUBLISHED = Path(__file__).resolve().parent.parent / "proto" / "openapi.json"
+__all__ = ["add_endpoints"]
 
 _SUMMARIES = {
     "segment": (
@@ -268,13 +262,3 @@ _OTHERS: dict[str, tuple[str, dict[str, Any]]] = {
     "/v1/models": ("models", {"200": _json("The models.", _object(models={"type": "array", "items": _LISTED}))}),
     "/v1/models/{name}": ("model", {"200": _json("The model.", _MODEL), **_problems(ErrorCode.UNKNOWN_MODEL)}),
 }
-
-
-if __name__ == "__main__":
-    import orjson
-
-    from service.app import create_app
-    from service.settings import Settings
-
-    document = create_app(Settings()).openapi()
-    PUBLISHED.write_bytes(orjson.dumps(document, option=orjson.OPT_INDENT_2) + b"\n")

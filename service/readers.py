@@ -1,17 +1,12 @@
-"""Request bodies → record batches: the protocol all formats share, and the table of who reads what.
-
-`feed` and `finish` run on the event loop and only frame bytes; `decode` runs in a worker, once per piece and in
-order, and never waits for bytes.
-"""
+"""Request bodies → record batches: the table of who reads what."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from proto.framing import Frame
 from proto.limits import Limits
 from proto.media import Media, Shape
 from proto.schemas import Wanted
@@ -20,39 +15,9 @@ from service.csv_reader import CsvReader
 from service.encoded_reader import EncodedReader, encoding_of, inflated
 from service.json_reader import JsonReader, read_json
 from service.parquet_reader import ParquetReader
+from service.reader import Reader
 
-__all__ = ["Frame", "Reader", "Shape", "Whole", "decode_whole", "open_reader"]
-
-
-class Reader(Protocol):
-    """One request body."""
-
-    @property
-    def schema(self) -> pa.Schema | None:
-        """All columns that came, once `decode` has seen the schema; also for bodies without a batch.
-
-        Columns that play no part have the type null where the format gives them none (JSON, CSV).
-        """
-
-    @property
-    def model(self) -> bytes | dict[str, Any] | None:
-        """An inline model, as it came; set together with `schema`."""
-
-    @property
-    def shape(self) -> Shape:
-        """The shape of a JSON body, for a reply in kind; `rows` for the other formats."""
-
-    def feed(self, chunk: bytes | memoryview) -> list[Frame]:
-        """The pieces that are complete with this chunk. Event loop."""
-
-    def finish(self) -> list[Frame]:
-        """The pieces that are complete with the end of the body. Event loop."""
-
-    def decode(self, piece: Frame) -> Iterator[pa.RecordBatch]:
-        """The batches of a piece: the columns that play a part (`Roles.sources`), validated. Worker."""
-
-    def close(self) -> None:
-        """Gives back what the reader holds; safe at any point."""
+__all__ = ["Whole", "decode_whole", "open_reader"]
 
 
 class Whole(NamedTuple):

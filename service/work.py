@@ -10,8 +10,9 @@ from typing import Any
 import orjson
 
 from proto.errors import ErrorCode, RequestError
+from proto.framing import Frame
 from proto.limits import Limits
-from proto.media import Media
+from proto.media import Media, Shape
 from proto.model import Model, dump_model
 from proto.options import FitOptions, ScoreOptions
 from proto.schemas import Roles, assign
@@ -19,7 +20,7 @@ from service.metrics import StageTimer
 from service.models import ModelStore, inline_model
 from service.outcome import Outcome
 from service.pipeline import Job, Options
-from service.readers import Frame, Shape, decode_whole, open_reader
+from service.readers import decode_whole, open_reader
 from service.threads import ThreadTeam
 from service.writers import encode
 

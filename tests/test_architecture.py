@@ -53,6 +53,25 @@ def test_imports_go_only_downwards(path: Path) -> None:
         assert not found & HTTP
 
 
+def _modules(path: Path) -> Iterator[str]:
+    """The modules of this project that a file imports anywhere in it, for types alone too."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module is not None
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_no_imports_run_in_a_circle() -> None:
+    imports = {_name(path).removesuffix(".py").replace("/", "."): set(_modules(path)) for path in SOURCES}
+    left = {module: found & set(imports) - {module} for module, found in imports.items()}
+    while free := {module for module, needs in left.items() if not needs & set(left)}:
+        left = {module: needs for module, needs in left.items() if module not in free}
+    assert not left
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=_name)
 def test_a_source_opens_with_a_sentence_that_says_what_it_is_for(path: Path) -> None:
     assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))

@@ -19,7 +19,7 @@ from openapi_spec_validator import validate
 from proto.describe import README, described
 from proto.errors import ErrorCode
 from proto.options import FitOptions, ScoreOptions, SegmentOptions, parse_options
-from service.openapi import PUBLISHED
+from service.contract import PUBLISHED
 from tests.wire.golden import FOLDER, Exchange, exchanges
 from tests.wire.server import Server
 
