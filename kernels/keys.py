@@ -9,7 +9,7 @@ the key) and are compared only where 32 bits of the hash agree: two cache misses
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels._jit import kernel, load_u64, prefetch, readonly, row_kernel, store_u64
+from kernels._jit import equal_bytes, kernel, load_u64, prefetch, readonly, row_kernel, store_u64
 from kernels.hashing import (
     ByteKeys,
     FixedKeys,
@@ -17,10 +17,27 @@ from kernels.hashing import (
     hash_keys,
     n_keys,
     partition_rows,
-    short_word,
     stable_hash,
 )
-from kernels.slots import AHEAD, HALF, LOW_HALF, ONE, TWO, ZERO, grown, new_slots, room
+from kernels.slots import (
+    AHEAD,
+    FOUR,
+    HALF,
+    LOW_HALF,
+    ONE,
+    THREE,
+    TWO,
+    ZERO,
+    bucket_mask,
+    first_empty,
+    first_equal,
+    grown,
+    home,
+    new_slots,
+    next_bucket,
+    next_slot,
+    room,
+)
 
 __all__ = [
     "ByteKeys",
@@ -50,46 +67,46 @@ def _number_fixed(
     done: int,
     out: NDArray[np.int32],
 ) -> tuple[int, int]:
-    """Number rows[done:] into out until the slots are full; return (rows done, keys in the table)."""
-    mask = np.uint64(len(slots) // 2 - 1)
+    """Number rows[done:] into out until the slots are full; return (rows done, keys in the table).
+
+    One body, here and below: a called function with a loop counts references to its arrays, which cost 30 ns a row.
+    """
+    mask = bucket_mask(slots)
     limit = room(slots)
     for j in range(done, len(rows)):
         if j + AHEAD < len(rows):
-            prefetch(slots, np.int64((hashes[rows[j + AHEAD]] & LOW_HALF & mask) * TWO))
-        tag = hashes[rows[j]] & LOW_HALF
+            prefetch(slots, np.int64(home(hashes[rows[j + AHEAD]], mask)))
+        h = hashes[rows[j]]
         key = bits[rows[j]]
-        slot = tag & mask
-        while slots[slot * TWO] != ZERO and slots[slot * TWO + ONE] != key:
-            slot = (slot + ONE) & mask
-        if slots[slot * TWO] == ZERO:
+        slot = home(h, mask)
+        slot += first_equal(slots, slot + FOUR, key)
+        while slots[slot] != ZERO and slots[slot + FOUR] != key:  # then it is the last one: the bucket is full
+            slot = next_bucket(slot - THREE, mask)
+            slot += first_equal(slots, slot + FOUR, key)
+        if slots[slot] == ZERO:
+            slot = first_empty(slots, slot)
             if n == limit:
                 return j, n
             n += 1
-            slots[slot * TWO] = tag << HALF | np.uint64(n)
-            slots[slot * TWO + ONE] = key
-        out[j] = np.int64(slots[slot * TWO] & LOW_HALF) - 1
+            slots[slot] = (h & LOW_HALF) << HALF | np.uint64(n)
+            slots[slot + FOUR] = key
+        out[j] = np.int64(slots[slot] & LOW_HALF) - 1
     return len(rows), n
 
 
 @row_kernel
-def _is_entry(arena: NDArray[np.uint8], entry: int, data: NDArray[np.uint8], start: int, length: int) -> bool:
-    """Tell whether the arena's entry is the key data[start : start + length]."""
-    equal = int(load_u64(arena, entry) & LOW_HALF) == length
-    stored, full = entry + _HEADER, length & ~7
-    i = 0
-    while equal and i < full:
-        equal = load_u64(arena, stored + i) == load_u64(data, start + i)
-        i += 8
-    # one way out, as all of this is compiled into the caller's loop
-    return equal and short_word(arena, stored + full, length - full) == short_word(data, start + full, length - full)
+def _first_tagged(slots: NDArray[np.uint64], bucket: np.uint64, tag: np.uint64) -> np.uint64:
+    """Return which of the bucket's slots is the first with this tag; 3 when none of the others is."""
+    a = np.uint64(slots[bucket] >> HALF != tag)
+    b = a & np.uint64(slots[bucket + ONE] >> HALF != tag)
+    return a + b + (b & np.uint64(slots[bucket + TWO] >> HALF != tag))
 
 
 @row_kernel
 def _prefetch_entry(slots: NDArray[np.uint64], arena: NDArray[np.uint8], h: np.uint64, mask: np.uint64) -> None:
-    """Fetch the arena's entry that the home slot of hash h points to, if it may be h's."""
-    home = (h & LOW_HALF & mask) * TWO
-    if slots[home] >> HALF == h & LOW_HALF:
-        prefetch(arena, np.int64(slots[home + ONE]))
+    """Fetch the arena's entry that hash h's slot points to, if it lies in its home bucket."""
+    bucket = home(h, mask)
+    prefetch(arena, np.int64(slots[bucket + _first_tagged(slots, bucket, h & LOW_HALF) + FOUR]))
 
 
 @kernel
@@ -107,42 +124,45 @@ def _number_bytes(
     out: NDArray[np.int32],
 ) -> tuple[int, int, int]:
     """Number rows[done:] until slots or arena are full; return (rows done, keys, bytes used in the arena)."""
-    mask = np.uint64(len(slots) // 2 - 1)
+    mask = bucket_mask(slots)
     limit = room(slots)
     for j in range(done, len(rows)):
         if j + 2 * AHEAD < len(rows):
-            prefetch(slots, np.int64((hashes[rows[j + 2 * AHEAD]] & LOW_HALF & mask) * TWO))
+            prefetch(slots, np.int64(home(hashes[rows[j + 2 * AHEAD]], mask)))
             _prefetch_entry(slots, arena, hashes[rows[j + AHEAD]], mask)
         row = rows[j]
         length = int(lengths[row])
         tag = hashes[row] & LOW_HALF
-        slot = tag & mask
-        found = False
-        while not found and slots[slot * TWO] != ZERO:
-            if slots[slot * TWO] >> HALF == tag:
-                found = _is_entry(arena, int(slots[slot * TWO + ONE]), data, starts[row], length)
-            if not found:
-                slot = (slot + ONE) & mask
-        if not found:
+        slot = home(tag, mask)
+        slot += _first_tagged(slots, slot, tag)
+        while slots[slot] != ZERO:
+            entry = np.int64(slots[slot + FOUR])
+            alike = slots[slot] >> HALF == tag and np.int64(load_u64(arena, entry) & LOW_HALF) == length
+            if alike and equal_bytes(arena, entry + _HEADER, data, starts[row], length):
+                break
+            slot = next_slot(slot, mask)
+        if slots[slot] == ZERO:
+            slot = first_empty(slots, slot)
             if n == limit or used + _HEADER + length + _ARENA_SLACK > len(arena):
                 return j, n, used
             n += 1
-            slots[slot * TWO] = tag << HALF | np.uint64(n)
-            slots[slot * TWO + ONE] = np.uint64(used)
+            slots[slot] = tag << HALF | np.uint64(n)
+            slots[slot + FOUR] = np.uint64(used)
             store_u64(arena, used, np.uint64(length))
             for i in range(length):
                 arena[used + _HEADER + i] = data[starts[row] + i]
             used += _HEADER + length
-        out[j] = np.int64(slots[slot * TWO] & LOW_HALF) - 1
+        out[j] = np.int64(slots[slot] & LOW_HALF) - 1
     return len(rows), n, used
 
 
 @kernel
 def _list_fixed(slots: NDArray[np.uint64], out: NDArray[np.uint64]) -> None:
     """Write the keys into out uint64[n_keys] by number."""
-    for i in range(0, len(slots), 2):
-        if slots[i] != ZERO:
-            out[np.int64(slots[i] & LOW_HALF) - 1] = slots[i + 1]
+    for i in range(0, len(slots), 8):
+        for j in range(i, i + 4):
+            if slots[j] != ZERO:
+                out[np.int64(slots[j] & LOW_HALF) - 1] = slots[j + 4]
 
 
 @kernel

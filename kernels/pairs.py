@@ -10,7 +10,21 @@ from numpy.typing import NDArray
 
 from kernels._jit import kernel, prefetch, readonly
 from kernels.hashing import hash_word, seed_words
-from kernels.slots import AHEAD, HALF, LOW_HALF, ONE, TWO, ZERO, grown, new_slots, room
+from kernels.slots import (
+    AHEAD,
+    FOUR,
+    HALF,
+    LOW_HALF,
+    ZERO,
+    bucket_mask,
+    first_empty,
+    first_equal,
+    grown,
+    home,
+    new_slots,
+    next_slot,
+    room,
+)
 
 
 @kernel
@@ -37,35 +51,37 @@ def _add(
     is_new: NDArray[np.uint8],
 ) -> tuple[int, int]:
     """Add pairs[done:] until the slots are full, telling in is_new which were; return (pairs done, pairs held)."""
-    mask = np.uint64(len(slots) // 2 - 1)
+    mask = bucket_mask(slots)
     limit = room(slots)
     for j in range(done, len(numbers)):
         if j + AHEAD < len(numbers):
-            prefetch(slots, np.int64((hashes[j + AHEAD] & LOW_HALF & mask) * TWO))
-        tag = hashes[j] & LOW_HALF
-        word = tag << HALF | np.uint64(numbers[j] + 1)
+            prefetch(slots, np.int64(home(hashes[j + AHEAD], mask)))
+        word = (hashes[j] & LOW_HALF) << HALF | np.uint64(numbers[j] + 1)
         value = np.uint64(values[j])
-        slot = tag & mask
-        while slots[slot * TWO] != ZERO and (slots[slot * TWO] != word or slots[slot * TWO + ONE] != value):
-            slot = (slot + ONE) & mask
-        is_new[j] = slots[slot * TWO] == ZERO
+        slot = home(hashes[j], mask)
+        slot += first_equal(slots, slot + FOUR, value)
+        while slots[slot] != ZERO and (slots[slot] != word or slots[slot + FOUR] != value):
+            slot = next_slot(slot, mask)
+        is_new[j] = slots[slot] == ZERO
         if is_new[j]:
             if n == limit:
                 return j, n
+            slot = first_empty(slots, slot)
             n += 1
-            slots[slot * TWO] = word
-            slots[slot * TWO + ONE] = value
+            slots[slot] = word
+            slots[slot + FOUR] = value
     return len(numbers), n
 
 
 @kernel
 def _list(slots: NDArray[np.uint64], numbers: NDArray[np.int32], values: NDArray[np.int64]) -> None:
-    j = 0
-    for i in range(0, len(slots), 2):
-        if slots[i] != ZERO:
-            numbers[j] = np.int64(slots[i] & LOW_HALF) - 1
-            values[j] = np.int64(slots[i + 1])
-            j += 1
+    n = 0
+    for i in range(0, len(slots), 8):
+        for j in range(i, i + 4):
+            if slots[j] != ZERO:
+                numbers[n] = np.int64(slots[j] & LOW_HALF) - 1
+                values[n] = np.int64(slots[j + 4])
+                n += 1
 
 
 class PairSet:

@@ -7,24 +7,33 @@ With occasions other than rows, frequency counts distinct values. A customer's f
 record: the lines of a receipt and customers who came once then never touch the pair set.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kernels._jit import kernel, prefetch, row_kernel
-from kernels.money import add_amount, get_sum, is_refund, is_zero
+from kernels.money import Amounts, add_amount, get_sum, is_refund, is_zero
 from kernels.recency import NO_PURCHASE
 from kernels.slots import AHEAD
 
 FIELDS = ("first_row", "first_tick", "last_tick", "frequency", "low", "high", "first_value", "last_value")
 RECORD = np.dtype([(field, np.int64) for field in FIELDS])  # 64 bytes; low and high: see money.py
+# where rows are counted and no values kept, last_value of an integer customer is its id: see tagged.py
 
 NEVER = np.iinfo(np.int64).max  # first_row of a customer without a kept row
 SKIP, OUTSIDE, REFUND, PURCHASE = 0, 1, 2, 3  # what becomes of a row: nothing, a number only, …
 
 # places in a tally int64[8] of one batch
 N_KEPT, N_LATE, N_EARLY, N_REFUND, N_ZERO, MAX_TICK, MIN_TICK, N_SKIPPED = range(8)
+
+
+class Batch(NamedTuple):
+    """What becomes of each row of a batch, and what it brings."""
+
+    actions: NDArray[np.uint8]  # [n]
+    ticks: NDArray[np.int64]  # [n]
+    amounts: Amounts  # [n], or [n, 1 or 2] words
 
 
 @kernel
@@ -74,22 +83,28 @@ def find_refund(ticks: NDArray[np.int64], amounts: Any, keep: NDArray[np.uint8],
     return -1
 
 
+@row_kernel
+def clear_record(records: NDArray[np.void], i: int) -> None:
+    """Write an empty record into records[i]."""
+    records[i]["first_row"] = NEVER
+    records[i]["first_tick"] = NEVER
+    records[i]["last_tick"] = NO_PURCHASE
+    records[i]["frequency"] = 0
+    records[i]["low"] = 0
+    records[i]["high"] = 0
+    records[i]["first_value"] = 0
+    records[i]["last_value"] = 0
+
+
 @kernel
 def clear_records(records: NDArray[np.void], start: int, stop: int) -> None:
     """Write empty records into records[start:stop]."""
     for i in range(start, stop):
-        records[i]["first_row"] = NEVER
-        records[i]["first_tick"] = NEVER
-        records[i]["last_tick"] = NO_PURCHASE
-        records[i]["frequency"] = 0
-        records[i]["low"] = 0
-        records[i]["high"] = 0
-        records[i]["first_value"] = 0
-        records[i]["last_value"] = 0
+        clear_record(records, i)
 
 
 @row_kernel
-def _enter_dates(records: NDArray[np.void], number: int, first_tick: int, last_tick: int) -> None:
+def enter_dates(records: NDArray[np.void], number: int, first_tick: int, last_tick: int) -> None:
     """Widen the customer's purchase dates to these."""
     records[number]["first_tick"] = min(records[number]["first_tick"], first_tick)
     records[number]["last_tick"] = max(records[number]["last_tick"], last_tick)
@@ -129,7 +144,7 @@ def enter_rows(
             records[number]["first_row"] = min(records[number]["first_row"], first_row + i)
             overflow |= add_amount(records, number, amounts, i)
         if actions[i] == PURCHASE:
-            _enter_dates(records, number, ticks[i], ticks[i])
+            enter_dates(records, number, ticks[i], ticks[i])
     return overflow
 
 
@@ -154,7 +169,7 @@ def count_rows(
             overflow |= add_amount(records, number, amounts, i)
         if actions[i] == PURCHASE:
             records[number]["frequency"] += 1
-            _enter_dates(records, number, ticks[i], ticks[i])
+            enter_dates(records, number, ticks[i], ticks[i])
     return overflow
 
 
@@ -210,7 +225,7 @@ def merge_records(
         records[number]["first_row"] = min(records[number]["first_row"], first_rows[i])
         overflow |= add_amount(records, number, sums, i)
         if last_ticks[i] != NO_PURCHASE:
-            _enter_dates(records, number, first_ticks[i], last_ticks[i])
+            enter_dates(records, number, first_ticks[i], last_ticks[i])
         if count:
             records[number]["frequency"] += frequencies[i]
     return overflow
@@ -241,13 +256,18 @@ def new_records(n: int) -> NDArray[np.void]:
     return raw[shift : shift + n * RECORD.itemsize].view(RECORD)
 
 
+def grown(records: NDArray[np.void]) -> NDArray[np.void]:
+    """Return two to four times as many records, the first as they were, the others uninitialised."""
+    larger = new_records(len(records) * (2 if len(records) > 500_000 else 4))  # pages not written to cost nothing
+    # as bytes: numpy copies structured arrays field by field, ten times slower
+    larger.view(np.uint8)[: len(records) * RECORD.itemsize] = records.view(np.uint8)
+    return larger
+
+
 def with_room(records: NDArray[np.void], n_used: int, n: int) -> NDArray[np.void]:
     """Return records that hold at least n, the first n_used as they were, the others up to n empty."""
-    if n > len(records):
-        larger = new_records(max(n, len(records) * 3 // 2))
-        # as bytes: numpy copies structured arrays field by field, ten times slower
-        larger.view(np.uint8)[: n_used * RECORD.itemsize] = records.view(np.uint8)[: n_used * RECORD.itemsize]
-        records = larger
+    while n > len(records):
+        records = grown(records)
     if n > n_used:
         clear_records(records, n_used, n)
     return records

@@ -210,10 +210,10 @@ class RfmTable:
         values, orders, order_hashes = self._occasions(rows)
 
         def work(shard: Shard, part: NDArray[np.int32]) -> None:
-            numbers = shard.number(rows.customers, hashes, part)
             if shard.pairs is None:
-                shard.overflow |= rec.count_rows(shard.records, part, numbers, actions, ticks, amounts, first_row)
+                shard.count(rows.customers, hashes, part, rec.Batch(actions, ticks, amounts), first_row)
                 return
+            numbers = shard.number(rows.customers, hashes, part)
             shard.overflow |= rec.enter_rows(shard.records, part, numbers, actions, ticks, amounts, first_row)
             if self._tally[rec.N_KEPT] != len(listed) or self._tally[rec.N_REFUND]:
                 purchases = actions[part] == rec.PURCHASE

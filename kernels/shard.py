@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from kernels import records as rec
 from kernels._jit import readonly
-from kernels.hashing import ByteKeys, Keys
+from kernels.hashing import ByteKeys, FixedKeys, Keys
 from kernels.keys import KeyTable
 from kernels.pairs import PairSet
+from kernels.tagged import TaggedTable
 
 _FIRST_RECORDS = 128  # 8 KiB; a small request seldom has more customers
 
@@ -29,11 +30,16 @@ class Shard:
     """All customers whose hash falls into one range."""
 
     def __init__(self, fixed_ids: bool, with_pairs: bool, byte_orders: bool, seed: int) -> None:
-        self.table = KeyTable(fixed_ids)
-        self.records = rec.new_records(_FIRST_RECORDS)
+        self.table: KeyTable | TaggedTable = TaggedTable() if fixed_ids and not with_pairs else KeyTable(fixed_ids)
+        self._records = rec.new_records(0 if isinstance(self.table, TaggedTable) else _FIRST_RECORDS)
         self.pairs = PairSet(seed) if with_pairs else None
         self.orders = KeyTable(fixed=False) if byte_orders else None
         self.overflow = False
+
+    @property
+    def records(self) -> NDArray[np.void]:
+        """The records by customer number, and some to spare."""
+        return self.table.records if isinstance(self.table, TaggedTable) else self._records
 
     @property
     def nbytes(self) -> int:
@@ -49,8 +55,19 @@ class Shard:
         """Return int32[len(rows)], the customer numbers of the rows; new customers get an empty record."""
         n_before = self.table.n_keys
         numbers = self.table.number(keys, hashes, rows)
-        self.records = rec.with_room(self.records, n_before, self.table.n_keys)
+        if isinstance(self.table, KeyTable):
+            self._records = rec.with_room(self._records, n_before, self.table.n_keys)
         return readonly(numbers)
+
+    def count(
+        self, keys: Keys, hashes: NDArray[np.uint64], rows: NDArray[np.int32], batch: rec.Batch, first_row: int
+    ) -> None:
+        """Enter the listed rows of a batch, and count every purchase as an occasion."""
+        if isinstance(self.table, TaggedTable) and isinstance(keys, FixedKeys):
+            self.overflow |= self.table.count(keys, hashes, rows, batch, first_row)
+            return
+        numbers = self.number(keys, hashes, rows)
+        self.overflow |= rec.count_rows(self.records, rows, numbers, *batch, first_row)
 
     def enter_values(self, rows: NDArray[np.int32], numbers: NDArray[np.int32], values: NDArray[np.int64]) -> None:
         """Count the occasion values[rows[j]] of customer numbers[j] where it is new."""

@@ -8,7 +8,18 @@ import numpy as np
 import pytest
 
 from kernels import _jit
-from kernels._jit import bits_float, float_bits, fold_multiply, kernel, load_u64, prefetch, readonly, store_u64
+from kernels._jit import (
+    bits_float,
+    equal_bytes,
+    float_bits,
+    fold_multiply,
+    kernel,
+    largest_of_8,
+    load_u64,
+    prefetch,
+    readonly,
+    store_u64,
+)
 
 
 @kernel
@@ -25,6 +36,24 @@ def test_instructions(word: int) -> None:
     product = word * word
     assert (int(loaded), int(folded), x) == (word, (product >> 64) ^ (product & (2**64 - 1)), -1.25)
     assert data.tobytes() == b"\0" + word.to_bytes(8, "little")
+
+
+@kernel
+def _compare(words: np.ndarray, word: np.uint32, a: np.ndarray, b: np.ndarray, n: int) -> tuple[int, bool]:  # type: ignore[type-arg]
+    return largest_of_8(words, 16, word), equal_bytes(a, 1, b, 2, n)
+
+
+@pytest.mark.parametrize("word", [0, 7, 2**32 - 1])
+def test_a_bucket_is_compared_at_once(word: int) -> None:
+    words = np.zeros(32, dtype=np.uint32)
+    words[[16, 19, 23]] = word
+    words[24:] = [5, 90, 91, 2**32 - 2, 92, 93, 94, 6]
+    expected = max(words[24 + i] for i in range(8) if words[16 + i] == word)
+    a, b = np.arange(20, dtype=np.uint8), np.arange(20, dtype=np.uint8) - 1
+    assert _compare(words, np.uint32(word), a, b, 18) == (expected, True)
+    b[10] = 0
+    assert _compare(words, np.uint32(1), a, b, 9) == (0, False)
+    assert _compare(words, np.uint32(1), a, b, 8) == (0, True)
 
 
 def test_readonly_is_a_view() -> None:
