@@ -6,63 +6,17 @@ python -m loadtests.demo [completejourney | cdnow | FILE] [--columns name:column
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import shlex
-import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
-
 from loadtests.datasets import DATASETS, FOLDER, fetch
+from loadtests.server import running_server
 
-__all__ = ["running_server"]
-
-START_SECONDS = 300
-"""The first start on a machine compiles the kernels."""
-
-
-@contextlib.contextmanager
-def running_server(log: Path, **settings: str) -> Iterator[str]:
-    """A server on a free port, as `python -m service` starts it; gives its address once it is ready."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    variables = {"HOST": "127.0.0.1", "PORT": str(port), "LOG_LEVEL": "info", **settings}
-    environment = os.environ | {f"SEGSERVE_{name}": value for name, value in variables.items()}
-    with log.open("wb") as output:
-        process = subprocess.Popen([sys.executable, "-m", "service"], env=environment, stdout=output, stderr=output)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        _wait_until_ready(url, process, log)
-        yield url
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    for _ in range(START_SECONDS * 20):
-        with contextlib.suppress(httpx.TransportError):
-            if httpx.get(f"{url}/readyz").status_code == httpx.codes.OK:
-                return
-        if process.poll() is not None:
-            sys.exit(f"The service did not start; the end of {log}:\n{_tail(log)}")
-        time.sleep(0.05)
-    sys.exit(f"The service was not ready after {START_SECONDS} s; the end of {log}:\n{_tail(log)}")
-
-
-def _tail(log: Path) -> str:
-    return "\n".join(log.read_text("utf-8", "replace").splitlines()[-20:])
+__all__ = ["main"]
 
 
 def main() -> None:
@@ -83,10 +37,10 @@ def main() -> None:
     flags = ["segment", str(file), "--out", str(out), *(["--columns", columns] if columns else []), *options]
     started = time.perf_counter()
     print("Starting the service (the first time it compiles its kernels, for a minute or two) …", flush=True)
-    with running_server(FOLDER / "service.log") as url:
+    with running_server(FOLDER / "service.log") as server:
         print(f"Ready after {time.perf_counter() - started:.1f} s.", flush=True)
         started = time.perf_counter()
-        done = subprocess.run([sys.executable, "-m", "service.cli", *flags, "--url", url])
+        done = subprocess.run([sys.executable, "-m", "service.cli", *flags, "--url", server.url])
         seconds = time.perf_counter() - started
     if done.returncode:
         sys.exit(done.returncode)

@@ -11,7 +11,7 @@ import math
 import re
 import zoneinfo
 from collections.abc import Iterable
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 INPUT_COLUMNS = ("customer_id", "timestamp", "amount", "order_id")
-OUTPUT_FIELDS = (
+OutputField = Literal[
     "customer_id",
     "recency_days",
     "frequency",
@@ -42,7 +42,8 @@ OUTPUT_FIELDS = (
     "first_at",
     "last_at",
     "explain",
-)
+]
+OUTPUT_FIELDS: tuple[str, ...] = get_args(OutputField)
 MAX_FEATURES = 32
 MAX_SEGMENTS = 256
 EXACT_SEED = 2**53 - 1  # seeds live in the model's JSON, where larger integers lose digits
@@ -178,26 +179,7 @@ Occasion = Literal["order", "time", "day", "row"]
 Refunds = Literal["net", "drop", "error"]
 Nulls = Literal["error", "drop"]
 Scaler = Literal["zscore", "minmax", "robust", "none"]
-FieldNames = Annotated[
-    list[
-        Literal[
-            "customer_id",
-            "recency_days",
-            "frequency",
-            "monetary",
-            "value_score",
-            "value_percentile",
-            "segment_id",
-            "segment",
-            "rfm_class",
-            "tenure_days",
-            "first_at",
-            "last_at",
-            "explain",
-        ]
-    ],
-    BeforeValidator(_fields),
-]
+FieldNames = Annotated[list[OutputField], BeforeValidator(_fields)]
 
 
 class _Options(BaseModel):
