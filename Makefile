@@ -11,6 +11,8 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-in
 	--custom-compile-command "make lock" $(OPTIONS)
 
 DATA ?= completejourney
+PART ?=
+QUICK ?=
 COLUMNS ?=
 OPTIONS ?=
 
@@ -39,12 +41,16 @@ contract: $(VENV)/.installed-dev ## Write proto/openapi.json, the golden files a
 	$(BIN)/python -m tests.wire.golden
 	$(BIN)/python -m proto.describe
 
+bench: $(VENV)/.installed-bench ## Measure against the peers: PART=aggregate (…; default all but scale), QUICK=1
+	@$(BIN)/python -m loadtests.bench $(if $(PART),--part "$(PART)") $(if $(QUICK),--quick) $(OPTIONS)
+
 format: $(VENV)/.installed-dev ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 lock: $(VENV)/.installed-dev ## Pin every package by hash; OPTIONS=--upgrade for newer versions
 	$(LOCK) --extra dev --group build --output-file requirements-dev.lock pyproject.toml
+	$(LOCK) --extra bench --constraint requirements-dev.lock --output-file requirements-bench.lock pyproject.toml
 	$(LOCK) --extra cli --constraint requirements-dev.lock --output-file requirements.lock pyproject.toml
 	$(LOCK) --group build --constraint requirements-dev.lock --output-file requirements-build.lock
 
@@ -63,6 +69,11 @@ $(VENV)/.installed: requirements.lock requirements-build.lock pyproject.toml | $
 $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 	@echo "Installing the tools for tests and checks into $(VENV) …"
 	@$(PIP) --require-hashes -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/.installed-bench: requirements-bench.lock $(VENV)/.installed-dev
+	@echo "Installing what the bench compares with into $(VENV) …"
+	@$(PIP) --require-hashes -r requirements-bench.lock
 	@touch $@
 
 $(BIN)/python:

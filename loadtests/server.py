@@ -29,15 +29,20 @@ class Running(NamedTuple):
 
 
 @contextlib.contextmanager
-def running_server(log: Path, **settings: str) -> Iterator[Running]:
-    """A service on a free port, its log in a file; `settings` are SEGSERVE_ variables without the prefix."""
+def running_server(log: Path, *module: str, **settings: str) -> Iterator[Running]:
+    """A service on a free port, its log in a file; `settings` are SEGSERVE_ variables without the prefix.
+
+    `module` and its arguments are started instead of `service`: something that answers /readyz and reads the same
+    settings.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     variables = {"HOST": "127.0.0.1", "PORT": str(port), "LOG_LEVEL": "info", **settings}
     environment = os.environ | {f"SEGSERVE_{name}": value for name, value in variables.items()}
     with log.open("wb") as output:
-        process = subprocess.Popen([sys.executable, "-m", "service"], env=environment, stdout=output, stderr=output)
+        command = [sys.executable, "-m", *(module or ("service",))]
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)
     url = f"http://127.0.0.1:{port}"
     try:
         _wait_until_ready(url, process, log)

@@ -1,0 +1,67 @@
+"""The bench runs on next to nothing and writes what it found: it cannot rot unseen. Nothing here is about time."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from loadtests.bench.__main__ import bench
+from loadtests.bench.checks import NotEqual, check_close
+from loadtests.bench.load_generator import run_load
+from loadtests.bench.report import load_results, merge, to_markdown
+from loadtests.bench.rows import Row
+from loadtests.bench.sizes import TINY
+from loadtests.server import running_server
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize(("part", "n_rows"), [("aggregate", 12), ("fit", 4), ("score", 3), ("job", 1)])
+def test_a_part_runs_checks_its_peers_and_is_written_down(part: str, n_rows: int, tmp_path: Path) -> None:
+    rows = bench([part], TINY, tmp_path)
+    assert len(rows) == n_rows
+    written = json.loads((tmp_path / "results.json").read_text())
+    assert [row["key"] for row in written["rows"]] == [row.key for row in rows]
+    assert all(row["values"]["segserve"] > 0 for row in written["rows"])
+    assert (tmp_path / "RESULTS.md").read_text() == to_markdown(written)
+
+
+def test_the_load_generator_counts_answers_and_refuses_errors(tmp_path: Path) -> None:
+    with running_server(tmp_path / "echo.log", "loadtests.bench.apps", "echo") as server:
+        load = run_load(server.url, "/", "text/plain", b"x" * 100_000, 0.05)
+        assert load.requests_per_second > 0
+        assert 0 < load.p50_seconds <= load.p99_seconds
+    with running_server(tmp_path / "service.log") as server, pytest.raises(RuntimeError, match="404"):
+        run_load(server.url, "/nowhere", "text/plain", b"", 0.05)
+
+
+def _row(key: str, ratio: float) -> Row:
+    return Row(key, key, "data", "s", {"segserve": 0.5, "peer": 1.0}, ratio, "peer / segserve", 2.0, "≥", 5)
+
+
+def _facts(date: str) -> dict[str, object]:
+    facts: dict[str, object] = dict.fromkeys(
+        ("commit", "cpu", "cores", "memory_gb", "system", "python", "load_before", "seed"), 1
+    )
+    return {**facts, "date": date, "sizes": "full", "versions": {}}
+
+
+def test_a_partial_run_replaces_its_rows_and_leaves_the_others_with_their_date(tmp_path: Path) -> None:
+    first = merge(load_results(tmp_path / "none.json"), [_row("fit/a", 1.0), _row("score/a", 3.0)], _facts("Monday"))
+    second = merge(first, [_row("score/a", 1.5), _row("aggregate/a", 9.0)], _facts("Tuesday"))
+    assert [(row["key"], row["run"], row["passed"]) for row in second["rows"]] == [
+        ("aggregate/a", "Tuesday", True),
+        ("fit/a", "Monday", False),
+        ("score/a", "Tuesday", False),
+    ]
+    text = to_markdown(second)
+    assert "1 of 3 targets are met" in text
+    assert "(a) Monday" in text
+    assert "(b) Tuesday" in text
+    third = merge(second, [_row("fit/a", 2.0)], _facts("Wednesday"))
+    assert list(third["runs"]) == ["Tuesday", "Wednesday"]
+
+
+def test_results_that_differ_are_not_timed() -> None:
+    check_close("peer", "sums", [1e6], [1e6 * (1 + 1e-10)])
+    with pytest.raises(NotEqual, match="peer: sums"):
+        check_close("peer", "sums", [1e6], [1e6 * (1 + 1e-8)])
