@@ -9,11 +9,12 @@ the key) and are compared only where 32 bits of the hash agree: two cache misses
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels._jit import equal_bytes, kernel, load_u64, prefetch, readonly, row_kernel, store_u64
+from kernels._jit import equal_bytes, kernel, load_u64, prefetch, readonly, store_u64
 from kernels.hashing import (
     ByteKeys,
     FixedKeys,
     Keys,
+    cut_keys,
     hash_keys,
     n_keys,
     partition_rows,
@@ -21,10 +22,12 @@ from kernels.hashing import (
 )
 from kernels.slots import (
     AHEAD,
+    FIVE,
     FOUR,
     HALF,
     LOW_HALF,
     ONE,
+    SIX,
     THREE,
     TWO,
     ZERO,
@@ -45,6 +48,7 @@ __all__ = [
     "KeyTable",
     "Keys",
     "concatenate_keys",
+    "cut_keys",
     "hash_keys",
     "n_keys",
     "partition_rows",
@@ -79,10 +83,10 @@ def _number_fixed(
         h = hashes[rows[j]]
         key = bits[rows[j]]
         slot = home(h, mask)
-        slot += first_equal(slots, slot + FOUR, key)
+        slot += first_equal(slots[slot + FOUR], slots[slot + FIVE], slots[slot + SIX], key)
         while slots[slot] != ZERO and slots[slot + FOUR] != key:  # then it is the last one: the bucket is full
             slot = next_bucket(slot - THREE, mask)
-            slot += first_equal(slots, slot + FOUR, key)
+            slot += first_equal(slots[slot + FOUR], slots[slot + FIVE], slots[slot + SIX], key)
         if slots[slot] == ZERO:
             slot = first_empty(slots, slot)
             if n == limit:
@@ -92,21 +96,6 @@ def _number_fixed(
             slots[slot + FOUR] = key
         out[j] = np.int64(slots[slot] & LOW_HALF) - 1
     return len(rows), n
-
-
-@row_kernel
-def _first_tagged(slots: NDArray[np.uint64], bucket: np.uint64, tag: np.uint64) -> np.uint64:
-    """Return which of the bucket's slots is the first with this tag; 3 when none of the others is."""
-    a = np.uint64(slots[bucket] >> HALF != tag)
-    b = a & np.uint64(slots[bucket + ONE] >> HALF != tag)
-    return a + b + (b & np.uint64(slots[bucket + TWO] >> HALF != tag))
-
-
-@row_kernel
-def _prefetch_entry(slots: NDArray[np.uint64], arena: NDArray[np.uint8], h: np.uint64, mask: np.uint64) -> None:
-    """Fetch the arena's entry that hash h's slot points to, if it lies in its home bucket."""
-    bucket = home(h, mask)
-    prefetch(arena, np.int64(slots[bucket + _first_tagged(slots, bucket, h & LOW_HALF) + FOUR]))
 
 
 @kernel
@@ -129,12 +118,17 @@ def _number_bytes(
     for j in range(done, len(rows)):
         if j + 2 * AHEAD < len(rows):
             prefetch(slots, np.int64(home(hashes[rows[j + 2 * AHEAD]], mask)))
-            _prefetch_entry(slots, arena, hashes[rows[j + AHEAD]], mask)
+            h = hashes[rows[j + AHEAD]]
+            slot = home(h, mask)
+            first, second, third = slots[slot] >> HALF, slots[slot + ONE] >> HALF, slots[slot + TWO] >> HALF
+            slot += first_equal(first, second, third, h & LOW_HALF)
+            prefetch(arena, np.int64(slots[slot + FOUR]))
         row = rows[j]
         length = int(lengths[row])
         tag = hashes[row] & LOW_HALF
         slot = home(tag, mask)
-        slot += _first_tagged(slots, slot, tag)
+        first, second, third = slots[slot] >> HALF, slots[slot + ONE] >> HALF, slots[slot + TWO] >> HALF
+        slot += first_equal(first, second, third, tag)
         while slots[slot] != ZERO:
             entry = np.int64(slots[slot + FOUR])
             alike = slots[slot] >> HALF == tag and np.int64(load_u64(arena, entry) & LOW_HALF) == length

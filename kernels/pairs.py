@@ -12,9 +12,11 @@ from kernels._jit import kernel, prefetch, readonly
 from kernels.hashing import hash_word, seed_words
 from kernels.slots import (
     AHEAD,
+    FIVE,
     FOUR,
     HALF,
     LOW_HALF,
+    SIX,
     ZERO,
     bucket_mask,
     first_empty,
@@ -59,7 +61,7 @@ def _add(
         word = (hashes[j] & LOW_HALF) << HALF | np.uint64(numbers[j] + 1)
         value = np.uint64(values[j])
         slot = home(hashes[j], mask)
-        slot += first_equal(slots, slot + FOUR, value)
+        slot += first_equal(slots[slot + FOUR], slots[slot + FIVE], slots[slot + SIX], value)
         while slots[slot] != ZERO and (slots[slot] != word or slots[slot + FOUR] != value):
             slot = next_slot(slot, mask)
         is_new[j] = slots[slot] == ZERO

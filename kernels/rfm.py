@@ -2,9 +2,9 @@
 
     recency ← last purchase,  frequency ← distinct occasions,  monetary ← Σ amount
 
-A batch is judged (what becomes of each row), hashed, parted into shards by hash, and each shard numbers its customers
-and updates their records. Every customer lives in one shard, so its rows keep their order and its float sum has the
-same bits for any cut into batches and any number of shards.
+A batch is judged (what becomes of each row), hashed, parted into shards by hash, in a piece for each thread; then each
+shard numbers its customers and updates their records. Every customer lives in one shard, so its rows keep their order
+and its float sum has the same bits for any cut into batches and any number of shards.
 """
 
 import secrets
@@ -23,6 +23,7 @@ from kernels.keys import (
     FixedKeys,
     Keys,
     concatenate_keys,
+    cut_keys,
     hash_keys,
     n_keys,
     partition_rows,
@@ -51,6 +52,7 @@ __all__ = [
 
 RECORD = rec.RECORD
 _PROCESS_SEED = secrets.randbits(64)
+_PIECE = 16_384  # rows; a piece of a batch worth a thread of its own
 _ALL = np.zeros(0, dtype=np.uint8)
 _NO_VALUES = np.zeros(0, dtype=np.int64)
 
@@ -162,7 +164,6 @@ class RfmTable:
         self.plan = plan
         self.seed = _PROCESS_SEED if seed is None else seed
         self._counts = Counts()
-        self._tally = np.zeros(8, dtype=np.int64)
         self._byte_orders = plan.occasion == Occasion.ORDER and not plan.fixed_orders
         self._shards = [
             Shard(plan.fixed_ids, plan.occasion != Occasion.ROW, self._byte_orders, self.seed) for _ in range(n_shards)
@@ -202,11 +203,28 @@ class RfmTable:
         if n == 0:
             return
         ticks, actions = readonly(rows.ticks), np.empty(n, dtype=np.uint8)
-        self._judge(ticks, amounts, rows.keep, actions, first_row)
-        hashes = hash_keys(rows.customers, self.seed)
-        keep = actions != rec.SKIP if self._tally[rec.N_SKIPPED] else None
-        listed, offsets = partition_rows(hashes, len(self._shards), keep)
-        listed, actions, hashes = readonly(listed), readonly(actions), readonly(hashes)
+        hashes = np.empty(n, dtype=np.uint64)
+        n_pieces = min(len(self._shards), n // _PIECE + 1)
+        bounds = [n * piece // n_pieces for piece in range(n_pieces + 1)]
+        tallies = np.zeros((n_pieces, 8), dtype=np.int64)
+        listed: list[list[NDArray[np.int32]]] = [[] for _ in range(n_pieces)]  # by piece and shard
+
+        def prepare(piece: int) -> None:
+            start, stop = bounds[piece], bounds[piece + 1]
+            self._judge(ticks, amounts, rows.keep, actions, tallies[piece], start, stop)
+            hash_keys(cut_keys(rows.customers, start, stop), self.seed, hashes[start:stop])
+            keep = actions[start:stop] != rec.SKIP if tallies[piece, rec.N_SKIPPED] else None
+            own, offsets = partition_rows(hashes[start:stop], len(self._shards), keep)
+            own += np.int32(start)
+            listed[piece] = [own[offsets[s] : offsets[s + 1]] for s in range(len(self._shards))]
+
+        run([partial(prepare, piece) for piece in range(n_pieces)])
+        self._count(tallies, ticks, amounts, rows.keep, first_row)
+        parts = [
+            readonly(np.concatenate(pieces) if n_pieces > 1 else pieces[0]) for pieces in zip(*listed, strict=True)
+        ]
+        all_bought = tallies[:, rec.N_KEPT].sum() == sum(map(len, parts)) and not tallies[:, rec.N_REFUND].any()
+        actions, hashes = readonly(actions), readonly(hashes)
         values, orders, order_hashes = self._occasions(rows)
 
         def work(shard: Shard, part: NDArray[np.int32]) -> None:
@@ -215,7 +233,7 @@ class RfmTable:
                 return
             numbers = shard.number(rows.customers, hashes, part)
             shard.overflow |= rec.enter_rows(shard.records, part, numbers, actions, ticks, amounts, first_row)
-            if self._tally[rec.N_KEPT] != len(listed) or self._tally[rec.N_REFUND]:
+            if not all_bought:
                 purchases = actions[part] == rec.PURCHASE
                 part, numbers = readonly(part[purchases]), readonly(numbers[purchases])
             if orders is not None and order_hashes is not None:
@@ -223,13 +241,7 @@ class RfmTable:
             else:
                 shard.enter_values(part, numbers, values)
 
-        run(
-            [
-                partial(work, shard, listed[offsets[s] : offsets[s + 1]])
-                for s, shard in enumerate(self._shards)
-                if offsets[s] < offsets[s + 1]
-            ]
-        )
+        run([partial(work, shard, part) for shard, part in zip(self._shards, parts, strict=True) if len(part)])
 
     def merge(self, other: Partial, run: Run = run_serially) -> None:
         """Enter another table's partial state: counts, dates and exact sums as if its rows had come here."""
@@ -257,17 +269,9 @@ class RfmTable:
             elif len(pairs):
                 shard.enter_values(pairs, numbers[pair_customers[pairs]], readonly(other.pair_values))
 
-        run(
-            [
-                partial(
-                    work,
-                    shard,
-                    listed[offsets[s] : offsets[s + 1]],
-                    pair_listed[pair_offsets[s] : pair_offsets[s + 1]],
-                )
-                for s, shard in enumerate(self._shards)
-            ]
-        )
+        own_rows = [listed[offsets[s] : offsets[s + 1]] for s in range(len(self._shards))]
+        own_pairs = [pair_listed[pair_offsets[s] : pair_offsets[s + 1]] for s in range(len(self._shards))]
+        run([partial(work, *shard) for shard in zip(self._shards, own_rows, own_pairs, strict=True)])
 
     def export(self) -> Partial:
         """Return the table as plain arrays."""
@@ -325,13 +329,27 @@ class RfmTable:
         amounts: Amounts,
         keep: NDArray[np.bool_] | None,
         actions: NDArray[np.uint8],
+        tally: NDArray[np.int64],
+        start: int,
+        stop: int,
+    ) -> None:
+        """Write the actions of rows start … stop, and count them in tally."""
+        plan, kept = self.plan, readonly(_ALL if keep is None else keep[start:stop].view(np.uint8))
+        window, drop = (int(plan.lower_tick), int(plan.upper_tick)), plan.refunds == Refunds.DROP
+        rec.judge_rows(ticks[start:stop], amounts[start:stop], kept, *window, drop, actions[start:stop], tally)
+
+    def _count(
+        self,
+        tallies: NDArray[np.int64],
+        ticks: NDArray[np.int64],
+        amounts: Amounts,
+        keep: NDArray[np.bool_] | None,
         first_row: int,
     ) -> None:
-        """Write each row's action, and count."""
+        """Add a batch's tallies to the counts."""
         plan, kept = self.plan, readonly(_ALL if keep is None else keep.view(np.uint8))
-        drop, tally = plan.refunds == Refunds.DROP, self._tally
-        rec.judge_rows(ticks, amounts, kept, int(plan.lower_tick), int(plan.upper_tick), drop, actions, tally)
-        n_kept, late, early, refunds, zeros, latest, earliest, _ = tally.tolist()
+        n_kept, late, early, refunds, zeros = tallies[:, : rec.MAX_TICK].sum(axis=0).tolist()
+        latest, earliest = int(tallies[:, rec.MAX_TICK].max()), int(tallies[:, rec.MIN_TICK].min())
         first = -1
         if refunds and not 0 <= self._counts.first_refund_row < first_row:
             first = first_row + rec.find_refund(ticks, amounts, kept, int(plan.lower_tick), int(plan.upper_tick))

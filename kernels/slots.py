@@ -16,7 +16,7 @@ from kernels._jit import kernel, row_kernel
 AHEAD = 16  # rows between a prefetch and its use; 8 and 32 were slower
 FIRST_CAPACITY = 512  # slots of a fresh table: 8 KiB, so that a small request pays nothing for it
 
-ZERO, ONE, TWO, THREE, FOUR = (np.uint64(i) for i in range(5))
+ZERO, ONE, TWO, THREE, FOUR, FIVE, SIX = (np.uint64(i) for i in range(7))
 BUCKET = np.uint64(8)  # words
 HALF = np.uint64(32)
 LOW_HALF = np.uint64(0xFFFF_FFFF)
@@ -54,11 +54,14 @@ def next_bucket(bucket: np.uint64, mask: np.uint64) -> np.uint64:
 
 
 @row_kernel
-def first_equal(words: NDArray[np.uint64], place: np.uint64, word: np.uint64) -> np.uint64:
-    """Return which of words[place], …[place + 2] is the first that equals word; 3 when none does."""
-    a = np.uint64(words[place] != word)
-    b = a & np.uint64(words[place + ONE] != word)
-    return a + b + (b & np.uint64(words[place + TWO] != word))
+def first_equal(a: np.uint64, b: np.uint64, c: np.uint64, word: np.uint64) -> np.uint64:
+    """Return which of the three is the first that equals word, 3 when none does.
+
+    Of words, not of an array: the caller's loop would count references to it, 10 ns a row.
+    """
+    not_a = np.uint64(a != word)
+    not_b = not_a & np.uint64(b != word)
+    return not_a + not_b + (not_b & np.uint64(c != word))
 
 
 @row_kernel
@@ -72,7 +75,7 @@ def next_slot(slot: np.uint64, mask: np.uint64) -> np.uint64:
 def first_empty(slots: NDArray[np.uint64], slot: np.uint64) -> np.uint64:
     """Return the first empty slot of the bucket that this empty one is in."""
     bucket = slot & ~THREE
-    return bucket + first_equal(slots, bucket, ZERO)
+    return bucket + first_equal(slots[bucket], slots[bucket + ONE], slots[bucket + TWO], ZERO)
 
 
 @kernel

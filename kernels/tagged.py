@@ -24,15 +24,15 @@ _FIRST_RECORDS = 128  # 8 KiB; a small request seldom has more customers
 
 
 @row_kernel
-def _home(h: np.uint64, tags: NDArray[np.uint32]) -> int:
-    """Return the place of the home bucket of hash h."""
-    return int(h & LOW_HALF & np.uint64(len(tags) // 16 - 1)) * 16
+def _home(h: np.uint64, size: int) -> int:
+    """Return the place of the home bucket of hash h in tags of this size."""
+    return int(h & LOW_HALF & np.uint64(size // 16 - 1)) * 16
 
 
 @row_kernel
-def _next(bucket: int, tags: NDArray[np.uint32]) -> int:
+def _next(bucket: int, size: int) -> int:
     """Return the place of the bucket after this one, the first after the last."""
-    return (bucket + 16) & (len(tags) - 1)
+    return (bucket + 16) & (size - 1)
 
 
 @row_kernel
@@ -60,15 +60,15 @@ def choose_candidates(
 
     Return (rows done, customers). All in one body: a called function with a loop counts references, 30 ns a row.
     """
-    limit = min(room(tags), len(records))
+    limit, size = min(room(tags), len(records)), len(tags)
     for j in range(len(rows)):
         if j + AHEAD < len(rows):
-            prefetch(tags, _home(hashes[rows[j + AHEAD]], tags))
+            prefetch(tags, _home(hashes[rows[j + AHEAD]], size))
         tag = np.uint32(hashes[rows[j]])
-        bucket = _home(hashes[rows[j]], tags)
+        bucket = _home(hashes[rows[j]], size)
         found = int(largest_of_8(tags, bucket, tag))
         while found == 0 and tags[bucket + 15] != 0:
-            bucket = _next(bucket, tags)
+            bucket = _next(bucket, size)
             found = int(largest_of_8(tags, bucket, tag))
         if found == 0:
             if n == limit:
@@ -126,15 +126,15 @@ def number_exactly(
     out: NDArray[np.int32],
 ) -> tuple[int, int]:
     """Write the numbers of rows[done:] to out, comparing ids wherever tags agree. Return (rows done, customers)."""
-    limit = min(room(tags), len(records))
+    limit, size = min(room(tags), len(records)), len(tags)
     for j in range(done, len(rows)):
         tag = np.uint32(hashes[rows[j]])
         key = np.int64(bits[rows[j]])
-        slot = _home(hashes[rows[j]], tags)
+        slot = _home(hashes[rows[j]], size)
         while tags[slot + 8] != 0:
             if tags[slot] == tag and records[np.int64(tags[slot + 8]) - 1]["last_value"] == key:
                 break
-            slot = slot + 1 if slot % 16 < 7 else _next(slot - 7, tags)
+            slot = slot + 1 if slot % 16 < 7 else _next(slot - 7, size)
         if tags[slot + 8] == 0:
             if n == limit:
                 return j, n
@@ -156,9 +156,9 @@ def _rehash(old: NDArray[np.uint32], new: NDArray[np.uint32]) -> None:
     for i in range(0, len(old), 16):
         for j in range(i, i + 8):
             if old[j + 8] != 0:
-                slot = _home(np.uint64(old[j]), new)
+                slot = _home(np.uint64(old[j]), len(new))
                 while new[slot + 8] != 0:
-                    slot = slot + 1 if slot % 16 < 7 else _next(slot - 7, new)
+                    slot = slot + 1 if slot % 16 < 7 else _next(slot - 7, len(new))
                 new[slot] = old[j]
                 new[slot + 8] = old[j + 8]
 
