@@ -147,7 +147,7 @@ def moments(values: Floats, run: Run = run_serially) -> Moments:
 
 
 def quantiles(values: Floats, probabilities: Floats) -> Floats:
-    """Return the quantiles of values (f64[n], n >= 1) at ascending probabilities in percent, linear between neighbours."""
+    """Return the quantiles of values (f64[n], n >= 1) at ascending probabilities in percent, linear in between."""
     if len(values) == 0:
         raise ValueError("quantiles: values is empty; at least one value is needed")
     if bool((np.diff(probabilities) < 0).any()):
