@@ -29,7 +29,7 @@ serve: $(VENV)/.installed ## Start the service; OPTIONS="--port 9000" for its fl
 	@$(BIN)/segserve serve $(OPTIONS)
 
 test: $(VENV)/.installed-dev ## Run all tests
-	@$(BIN)/python -m pytest $(OPTIONS)
+	@$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile $(OPTIONS)
 
 check: $(VENV)/.installed-dev ## Lint, format check, types
 	$(BIN)/ruff check .

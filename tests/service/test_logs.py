@@ -50,7 +50,7 @@ def test_fields_stand_beside_them() -> None:
         np.int64(3),
         b"x",
     ],
-    ids=repr,
+    ids=lambda value: type(value).__name__ if type(value) is object else repr(value),
 )
 def test_anything_can_be_logged(value: object) -> None:
     assert "value" in _line("event", fields={"value": value})
