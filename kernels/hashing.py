@@ -26,6 +26,12 @@ class FixedKeys(NamedTuple):
     bits: NDArray[np.uint64]  # [n] the id, sign-extended to 64 bits
 
 
+class WideKeys(NamedTuple):
+    """Ids of 16 bytes, or that fit into them together with their length: UUIDs, short texts."""
+
+    words: NDArray[np.uint64]  # [n, 2]
+
+
 class ByteKeys(NamedTuple):
     """Ids made of bytes: key i is data[starts[i] : starts[i] + lengths[i]]; keys may share bytes."""
 
@@ -34,12 +40,12 @@ class ByteKeys(NamedTuple):
     lengths: NDArray[np.int32]  # [n]
 
 
-Keys = FixedKeys | ByteKeys
+Keys = FixedKeys | WideKeys | ByteKeys
 
 
 def n_keys(keys: Keys) -> int:
     """Return the number of keys."""
-    return len(keys.bits) if isinstance(keys, FixedKeys) else len(keys.starts)
+    return len(keys.starts) if isinstance(keys, ByteKeys) else len(keys[0])
 
 
 @lru_cache(maxsize=64)
@@ -58,6 +64,12 @@ def seed_words(seed: int) -> tuple[np.uint64, np.uint64]:
 def hash_word(word: np.uint64, start: np.uint64, multiplier: np.uint64) -> np.uint64:
     """Return the hash of one 64-bit word: two folds, so that every input bit reaches every output bit."""
     return fold_multiply(fold_multiply(word ^ start, multiplier) ^ start, _GOLDEN)
+
+
+@row_kernel
+def hash_words(low: np.uint64, high: np.uint64, start: np.uint64, multiplier: np.uint64) -> np.uint64:
+    """Return the hash of two 64-bit words."""
+    return fold_multiply(fold_multiply(fold_multiply(low ^ start, multiplier) ^ high, multiplier) ^ start, _GOLDEN)
 
 
 @row_kernel
@@ -95,6 +107,12 @@ def _hash_fixed(bits: NDArray[np.uint64], start: np.uint64, multiplier: np.uint6
 
 
 @kernel
+def _hash_wide(words: NDArray[np.uint64], start: np.uint64, multiplier: np.uint64, out: NDArray[np.uint64]) -> None:
+    for i in range(len(words)):
+        out[i] = hash_words(words[i, 0], words[i, 1], start, multiplier)
+
+
+@kernel
 def _hash_bytes(
     data: NDArray[np.uint8],
     starts: NDArray[np.int64],
@@ -111,6 +129,8 @@ def cut_keys(keys: Keys, start: int, stop: int) -> Keys:
     """Return keys[start:stop], sharing memory."""
     if isinstance(keys, FixedKeys):
         return FixedKeys(keys.bits[start:stop])
+    if isinstance(keys, WideKeys):
+        return WideKeys(keys.words[start:stop])
     return ByteKeys(keys.data, keys.starts[start:stop], keys.lengths[start:stop])
 
 
@@ -121,6 +141,8 @@ def hash_keys(keys: Keys, seed: int, out: NDArray[np.uint64] | None = None) -> N
         out = np.empty(n_keys(keys), dtype=np.uint64)
     if isinstance(keys, FixedKeys):
         _hash_fixed(readonly(keys.bits), start, multiplier, out)
+    elif isinstance(keys, WideKeys):
+        _hash_wide(readonly(keys.words), start, multiplier, out)
     else:
         data, starts, lengths = readonly(keys.data), readonly(keys.starts), readonly(keys.lengths)
         _hash_bytes(data, starts, lengths, start, multiplier, out)

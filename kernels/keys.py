@@ -14,6 +14,7 @@ from kernels.hashing import (
     ByteKeys,
     FixedKeys,
     Keys,
+    WideKeys,
     cut_keys,
     hash_keys,
     n_keys,
@@ -47,6 +48,7 @@ __all__ = [
     "FixedKeys",
     "KeyTable",
     "Keys",
+    "WideKeys",
     "concatenate_keys",
     "cut_keys",
     "hash_keys",
@@ -188,6 +190,8 @@ def take_keys(keys: Keys, order: NDArray[np.int64] | None = None) -> Keys:
     """Return keys[order] (all keys when order is None), the bytes of a ByteKeys one after the other without gaps."""
     if isinstance(keys, FixedKeys):
         return keys if order is None else FixedKeys(keys.bits[order])
+    if isinstance(keys, WideKeys):
+        return keys if order is None else WideKeys(keys.words[order])
     starts, lengths = keys.starts, keys.lengths
     if order is not None:
         starts, lengths = starts[order], lengths[order]
@@ -205,6 +209,9 @@ def concatenate_keys(parts: list[Keys]) -> Keys:
     fixed = [part for part in parts if isinstance(part, FixedKeys)]
     if fixed:
         return FixedKeys(np.concatenate([part.bits for part in fixed]))
+    wide = [part for part in parts if isinstance(part, WideKeys)]
+    if wide:
+        return WideKeys(np.concatenate([part.words for part in wide]))
     byte = [part for part in parts if isinstance(part, ByteKeys)]
     shifts = np.cumsum([0] + [len(part.data) for part in byte])
     return ByteKeys(
@@ -234,7 +241,7 @@ class KeyTable:
 
         hashes uint64[n]: equal for equal keys, from one seed for the life of the table; rows int32[m]: which keys.
         """
-        if isinstance(keys, FixedKeys) != self.fixed:
+        if isinstance(keys, WideKeys) or isinstance(keys, FixedKeys) != self.fixed:
             raise TypeError(
                 f"keys: found {type(keys).__name__}, wanted {'FixedKeys' if self.fixed else 'ByteKeys'}; "
                 "one table holds one kind of key"

@@ -107,6 +107,7 @@ def id_column(keys: Keys, id_type: pa.DataType) -> pa.Array:
         if id_type in (pa.int64(), pa.uint64()):
             return pa.Array.from_buffers(id_type, len(keys.bits), [None, pa.py_buffer(keys.bits)])
         return pa.array(keys.bits.astype(id_type.to_pandas_dtype()), id_type)
+    assert isinstance(keys, ByteKeys)  # wide ones live in the tables only
     n = len(keys.starts)
     if pa.types.is_fixed_size_binary(id_type):
         first = int(keys.starts[0]) if n else 0

@@ -98,6 +98,7 @@ def view_keys(keys: Keys, members: Ints | slice) -> Keys:
     """The keys of some customers."""
     if isinstance(keys, FixedKeys):
         return FixedKeys(keys.bits[members])
+    assert isinstance(keys, ByteKeys)  # wide ones live in the tables only
     return ByteKeys(keys.data, keys.starts[members], keys.lengths[members])
 
 
