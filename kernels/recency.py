@@ -14,16 +14,19 @@ NO_PURCHASE = np.iinfo(np.int64).min  # first and last tick of a customer withou
 
 
 @row_kernel
-def _days1(as_of: int, tick: int, ticks_per_day: int, fraction: float) -> float:
-    """Return the days from tick to as_of; the difference of two int64 always fits a uint64."""
+def _days1(as_of: int, tick: int, ticks_per_day: int, fraction: float, whole: bool) -> float:
+    """Return the days from tick to as_of, with whole rounded down; the difference of two int64 always fits a uint64.
+
+    The sum of whole days and the rest may round up to the next day, so rounding down leaves the rest out.
+    """
     per_day = np.uint64(ticks_per_day)
     if as_of >= tick:
         gap = np.uint64(as_of) - np.uint64(tick)
-        return float(gap // per_day) + (float(gap % per_day) / float(per_day) + fraction)
-    gap = np.uint64(tick) - np.uint64(as_of)
-    whole = (gap - np.uint64(1)) // per_day + np.uint64(1)
-    rest = (per_day - gap % per_day) % per_day
-    return (float(rest) / float(per_day) + fraction) - float(whole)
+        days, rest = float(gap // per_day), gap % per_day
+    else:
+        gap = np.uint64(tick) - np.uint64(as_of)
+        days, rest = -float((gap - np.uint64(1)) // per_day + np.uint64(1)), (per_day - gap % per_day) % per_day
+    return days if whole else days + (float(rest) / float(per_day) + fraction)
 
 
 @kernel
@@ -34,8 +37,7 @@ def _days(
         if ticks[i] == NO_PURCHASE:
             out[i] = np.nan
         else:
-            days = _days1(as_of, ticks[i], ticks_per_day, fraction)
-            out[i] = np.floor(days) if whole else days
+            out[i] = _days1(as_of, ticks[i], ticks_per_day, fraction, whole)
 
 
 def recency_days(

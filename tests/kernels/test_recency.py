@@ -25,6 +25,13 @@ def test_days_are_exact(as_of: int, ticks: list[int], per_day: int, whole: bool)
     np.testing.assert_allclose(found, expected, rtol=3e-16, atol=0 if whole else 3e-16)
 
 
+@given(st.integers(0, 10**6), st.integers(0, 86_399), st.sampled_from([0.0, 0.5, 1 - 1e-9]))
+def test_whole_days_round_down_before_anything_else(days: int, seconds: int, second: float) -> None:
+    # as_of=2026-01-31 is the day's last nanosecond: at 128 days and above a float64 has no room for what is missing
+    found = recency_days(np.array([0]), days * 86_400 + seconds, second / 86_400, 86_400, True)
+    assert found.tolist() == [days]
+
+
 @given(st.integers(-(10**9), 10**9), st.integers(-(10**9), 10**9))
 @settings(max_examples=200, deadline=None)
 def test_every_unit_gives_the_same_bits(as_of: int, tick: int) -> None:
