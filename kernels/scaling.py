@@ -153,7 +153,8 @@ def quantiles(values: Floats, probabilities: Floats) -> Floats:
     if bool((np.diff(probabilities) < 0).any()):
         raise ValueError("quantiles: probabilities do not ascend; sort them")
     ordered = np.sort(values)
-    places = np.asarray(probabilities, dtype=np.float64) * ((len(ordered) - 1) / 100.0)
+    # multiplied first: 50 · 58 / 100 is the middle of 59 values, 50 · 0.58 lies below it
+    places = np.asarray(probabilities, dtype=np.float64) * (len(ordered) - 1) / 100.0
     places = np.clip(places, 0.0, len(ordered) - 1.0)
     lower = np.floor(places).astype(np.int64)
     upper = np.minimum(lower + 1, len(ordered) - 1)
@@ -172,11 +173,11 @@ def centre_and_spread(values: Floats, scaler: Scaler, run: Run = run_serially) -
     """
     if len(values) == 0:
         raise ValueError("centre_and_spread: values is empty; at least one value is needed")
-    if scaler == "none":
-        return 0.0, 1.0, False
     found = moments(values, run)
     if found.minimum == found.maximum:
         return found.minimum, 0.0, False
+    if scaler == "none":
+        return 0.0, 1.0, False
     if scaler == "minmax":
         return found.minimum, found.maximum - found.minimum, False
     fell_back = False

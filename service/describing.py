@@ -46,6 +46,7 @@ def describe(
     options: Options,
     aggregation: Aggregation | None,
     notices: list[Notice],
+    k_requested: int,
     team: ThreadTeam,
 ) -> Model:
     """The model: `centroids` float64[k, d] in the order of the ids, `scored` of the cohort with them."""
@@ -83,7 +84,7 @@ def describe(
                 as_of=population.as_of.text if population.as_of else None,
                 history_days=population.history_days,
                 inertia=float(found.inertia),
-                k_requested=options.k,
+                k_requested=k_requested,
                 n_init=options.n_init,
                 seed=options.seed,
                 starts=int(found.n_starts),

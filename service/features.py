@@ -158,14 +158,18 @@ def steps_of(cohort: Cohort, options: Options, notices: list[Notice], team: Thre
         transformed = values
         if name in logs:
             if options.log_unit == "median":
-                unit = median_nonzero_abs(np.maximum(values, 0.0) if clip else values)
+                # Where nothing is above 0 the logs are all 0, whatever the unit.
+                unit = median_nonzero_abs(np.maximum(values, 0.0) if clip else values) or unit
             transformed = logged[name] = signed_log(values, 100.0 / unit, clip)
         centre, spread, fell_back = centre_and_spread(transformed, options.scaler, team.run)
         if spread == 0:
+            alike = f"{name} is the same for every customer"
+            if values.min() != values.max():
+                alike = f"The log makes {name} the same for every customer (what is below 0 enters it as 0)"
             notices.append(
                 Notice(
                     code="constant_feature",
-                    message=f"{name} is the same for every customer, so it cannot tell them apart.",
+                    message=f"{alike}, so it cannot tell them apart.",
                     facts={"feature": name},
                 )
             )

@@ -63,7 +63,8 @@ def fit(
     check()
 
     old = None if init is None else score(cohort.raw, scoring_of(init), team.run).segments
-    k = _distinct_k(points, options.k if init is None else len(init.segments), options, notices)
+    k_requested = options.k if init is None else len(init.segments)
+    k = _distinct_k(points, k_requested, options, notices)
     found = fit_kmeans(
         points,
         k,
@@ -83,7 +84,7 @@ def fit(
     table = None
     if old is not None and init is not None:
         table = crosstab(old, scored.segments, len(init.segments), k).tolist()
-    model = describe(cohort, steps, centroids, scored, found, options, aggregation, notices, team)
+    model = describe(cohort, steps, centroids, scored, found, options, aggregation, notices, k_requested, team)
     if cohort.members is None:
         return Fitted(model, scored.scores, scored.segments, table)
     scores = np.full(population.n, np.nan)

@@ -27,11 +27,11 @@ def quantile(values, percent):
 
 
 def centre_and_spread(values, scaler):
-    if scaler == "none":
-        return 0.0, 1.0, False
     low, high = min(values), max(values)
     if low == high:
         return low, 0.0, False
+    if scaler == "none":
+        return 0.0, 1.0, False
     if scaler == "minmax":
         return low, high - low, False
     fell_back = False

@@ -60,6 +60,13 @@ def test_score_probabilities_are_tenths_then_hundredths():
     assert (np.diff(p) > 0).all()
 
 
+@pytest.mark.parametrize("n", range(1, 302, 2))
+def test_a_quantile_at_the_place_of_a_value_is_that_value(n):
+    values = np.sqrt(np.arange(1.0, n + 1))
+    percents = np.array([p for p in range(101) if p * (n - 1) % 100 == 0])
+    assert quantiles(values, percents).tolist() == [values[p * (n - 1) // 100] for p in percents.tolist()]
+
+
 @settings(deadline=None)
 @given(some_money)
 def test_moments(values):
@@ -110,9 +117,9 @@ def test_centre_and_spread(values, scaler):
 
 def test_zero_spread_is_decided_on_the_values():
     alike = np.full(1000, 0.1)  # whose mean is not 0.1 in floating point
-    for scaler in ("zscore", "minmax", "robust"):
+    for scaler in ("zscore", "minmax", "robust", "none"):
         assert centre_and_spread(alike, scaler) == (0.1, 0.0, False)
-    assert centre_and_spread(alike, "none") == (0.0, 1.0, False)
+    assert centre_and_spread(np.array([0.1, 0.2]), "none") == (0.0, 1.0, False)
     nearly = np.array([0.0, 0.0, 5e-324])
     assert centre_and_spread(nearly, "zscore")[1] > 0.0
 

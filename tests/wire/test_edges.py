@@ -112,9 +112,11 @@ def test_all_rows_equal(client: httpx.Client) -> None:
     assert (segment["size"], segment["share"], segment["revenue_share"]) == (500, 1.0, 1.0)
 
 
-def test_one_feature_without_spread_is_told_and_counts_for_nothing(client: httpx.Client) -> None:
+@pytest.mark.parametrize("scaler", ["zscore", "minmax", "none"])
+def test_one_feature_without_spread_is_told_and_counts_for_nothing(client: httpx.Client, scaler: str) -> None:
     rows = [(f"c{i}", "2026-01-01", float(1 + i)) for i in range(20)]
-    reply = post(client, "segment", transactions(rows), fields="customer_id,value_score,rfm_class,explain", k=2)
+    fields = "customer_id,value_score,rfm_class,explain"
+    reply = post(client, "segment", transactions(rows), fields=fields, k=2, scaler=scaler)
     features = [w["facts"]["feature"] for w in summary_of(reply)["warnings"] if w["code"] == "constant_feature"]
     assert features == ["recency_days", "frequency"]
     table = table_of(reply)
@@ -123,6 +125,27 @@ def test_one_feature_without_spread_is_told_and_counts_for_nothing(client: httpx
     assert table["value_score"].to_pylist() == table["x_monetary"].to_pylist()
     # a feature without spread is low in every class
     assert set(table["rfm_class"].to_pylist()) == {"general_winback", "important_winback"}
+
+
+@pytest.mark.parametrize(
+    "amounts", [(0.0, 0.0, 0.0), (10.0, -10.0, 0.0), (10.0, -25.0, 0.0), (10.0, -25.0, -1.0)], ids=str
+)
+@pytest.mark.parametrize("log_unit", ["median", "plain"])
+def test_nobody_has_spent_anything(client: httpx.Client, amounts: tuple[float, ...], log_unit: str) -> None:
+    free, refunded, more = amounts
+    rows = [("ann", "2026-01-01", free), ("ann", "2026-01-02", refunded), ("ben", "2026-01-03", 0.0)]
+    reply = post(client, "segment", transactions([*rows, ("ben", "2026-01-04", more)]), k=2, log_unit=log_unit)
+    monetary = [feature for feature in model_of(reply)["features"] if feature["name"] == "monetary"]
+    assert [(feature["log_unit"], feature["spread"]) for feature in monetary] == [(100.0, 0.0)]
+    assert {"feature": "monetary"} in [warning["facts"] for warning in summary_of(reply)["warnings"]]
+    assert {row["monetary"] for row in rows_of(reply).values()} == {free + refunded, more}
+
+
+def test_whole_days_before_a_date_are_calendar_days(client: httpx.Client) -> None:
+    # as_of=2026-01-31 is that day's last nanosecond, and in data that has dates only every time is midnight
+    rows = [("ann", "2025-01-31", 1.0), ("ben", "2026-01-01", 1.0), ("cem", "2026-01-31", 1.0)]
+    reply = post(client, "segment", transactions(rows), as_of="2026-01-31", whole_days="true", k=2)
+    assert [row["recency_days"] for row in rows_of(reply).values()] == [365.0, 30.0, 0.0]
 
 
 @CHUNKED

@@ -230,6 +230,7 @@ def test_starting_from_a_model_keeps_its_ids(stocked: Server, models: Path, how:
             expected[before[who]["segment_id"], row["segment_id"]] += 1
     assert crosstab.tolist() == expected.tolist()
     assert np.trace(crosstab) > 0.7 * crosstab.sum()
+    assert model_of(reply)["fitted_on"]["k_requested"] == len(crosstab)
     assert model_of(reply)["id"] != orjson.loads(old)["id"]
     assert len(model_of(reply)["segments"]) == 5
 
