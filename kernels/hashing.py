@@ -155,7 +155,7 @@ def stable_hash(keys: Keys) -> NDArray[np.uint64]:
 
 
 @row_kernel
-def _shard(h: np.uint64, n_shards: np.uint64) -> np.int64:
+def shard_of(h: np.uint64, n_shards: np.uint64) -> np.int64:
     """Return the shard of a hash: ⌊top half · n_shards / 2³²⌋; tables use the low half."""
     return np.int64(((h >> np.uint64(32)) * n_shards) >> np.uint64(32))
 
@@ -167,7 +167,7 @@ def _count_shards(
     """Write the prefix sums of the kept rows per shard into offsets int64[n_shards + 1], which comes as zeros."""
     for i in range(len(hashes)):
         if len(keep) == 0 or keep[i] != 0:
-            offsets[_shard(hashes[i], n_shards) + 1] += 1
+            offsets[shard_of(hashes[i], n_shards) + 1] += 1
     for s in range(1, len(offsets)):
         offsets[s] += offsets[s - 1]
 
@@ -183,7 +183,7 @@ def _scatter(
     """Write the kept rows into rows, shard by shard, in order; ends int64[n_shards] comes as each shard's start."""
     for i in range(len(hashes)):
         if len(keep) == 0 or keep[i] != 0:
-            shard = _shard(hashes[i], n_shards)
+            shard = shard_of(hashes[i], n_shards)
             rows[ends[shard]] = i
             ends[shard] += 1
 

@@ -2,12 +2,13 @@
 
     recency ← last purchase,  frequency ← distinct occasions,  monetary ← Σ amount
 
-A batch is judged (what becomes of each row), hashed, parted into shards by hash, in a piece for each thread; then each
-shard numbers its customers and updates their records. Every customer lives in one shard, so its rows keep their order
-and its float sum has the same bits for any cut into batches and any number of shards.
+A batch is judged (what becomes of each row), hashed and parted into shards by hash, several batches at a time; then
+each shard numbers its customers and updates their records. Every customer lives in one shard, so its rows keep their
+order and its float sum has the same bits for any cut into batches and any number of shards.
 """
 
 import secrets
+from collections.abc import Sequence
 from enum import IntEnum
 from functools import partial
 from typing import Literal, NamedTuple
@@ -23,7 +24,6 @@ from kernels.keys import (
     FixedKeys,
     Keys,
     concatenate_keys,
-    cut_keys,
     hash_keys,
     n_keys,
     partition_rows,
@@ -31,6 +31,7 @@ from kernels.keys import (
     take_keys,
 )
 from kernels.money import Amounts, sums_fit, sums_to_float
+from kernels.parts import hash_and_part
 from kernels.recency import NO_PURCHASE, local_days, recency_days, tenure_days
 from kernels.shard import Shard
 
@@ -41,6 +42,7 @@ __all__ = [
     "Occasion",
     "Partial",
     "Plan",
+    "Prepared",
     "Refunds",
     "RfmTable",
     "Rows",
@@ -52,7 +54,6 @@ __all__ = [
 
 RECORD = rec.RECORD
 _PROCESS_SEED = secrets.randbits(64)
-_PIECE = 16_384  # rows; a piece of a batch worth a thread of its own
 _ALL = np.zeros(0, dtype=np.uint8)
 _NO_VALUES = np.zeros(0, dtype=np.int64)
 
@@ -97,6 +98,20 @@ class Rows(NamedTuple):
     amounts: Amounts  # [n] float or integer, [n, 2] decimal as (low, high) words
     orders: Keys | None = None  # [n], needed where the occasion is ORDER
     keep: NDArray[np.bool_] | None = None  # [n] False: the row does not exist (a dropped null)
+
+
+class Prepared(NamedTuple):
+    """One batch, ready to be entered: what becomes of each row, and which shard it belongs to."""
+
+    rows: Rows
+    first_row: int  # global number of row 0
+    batch: rec.Batch
+    hashes: NDArray[np.uint64]  # [n]
+    parts: list[NDArray[np.int32]]  # the rows of each shard, in order
+    tally: NDArray[np.int64]  # [8], see records.py
+    values: NDArray[np.int64]  # [n] occasions, or
+    orders: Keys | None  # [n] order ids of bytes
+    order_hashes: NDArray[np.uint64] | None  # [n]
 
 
 class Counts(NamedTuple):
@@ -196,52 +211,54 @@ class RfmTable:
             return 0
         return sum(shard.n_without_row() for shard in self._shards)
 
-    def add(self, rows: Rows, first_row: int, run: Run = run_serially) -> None:
-        """Enter a batch whose row 0 is row first_row of the whole; run may work on the shards at the same time."""
+    def prepare(self, rows: Rows, first_row: int) -> Prepared:
+        """Judge, hash and part a batch whose row 0 is row first_row of the whole.
+
+        Changes nothing here: several threads may prepare several batches at the same time.
+        """
         n = len(rows.ticks)
         amounts = self._check(rows, n)
-        if n == 0:
+        ticks, actions, tally = readonly(rows.ticks), np.empty(n, dtype=np.uint8), np.zeros(8, dtype=np.int64)
+        plan, kept = self.plan, readonly(_ALL if rows.keep is None else rows.keep.view(np.uint8))
+        window, drop = (int(plan.lower_tick), int(plan.upper_tick)), plan.refunds == Refunds.DROP
+        rec.judge_rows(ticks, amounts, kept, *window, drop, actions, tally)
+        keep = actions != rec.SKIP if tally[rec.N_SKIPPED] else None
+        hashes, parts = hash_and_part(rows.customers, self.seed, len(self._shards), keep)
+        batch = rec.Batch(readonly(actions), ticks, amounts)
+        return Prepared(rows, first_row, batch, hashes, parts, tally, *self._occasions(rows))
+
+    def enter(self, batches: Sequence[Prepared], run: Run = run_serially) -> None:
+        """Enter batches in the order of their rows; run may work on the shards at the same time."""
+        for batch in batches:
+            self._count(batch)
+
+        def work(number: int) -> None:
+            for batch in batches:
+                if len(batch.parts[number]):
+                    self._enter(self._shards[number], batch, batch.parts[number])
+
+        run([partial(work, number) for number in range(len(self._shards))])
+
+    def add(self, rows: Rows, first_row: int, run: Run = run_serially) -> None:
+        """Prepare and enter a batch whose row 0 is row first_row of the whole."""
+        if len(rows.ticks):
+            self.enter([self.prepare(rows, first_row)], run)
+
+    def _enter(self, shard: Shard, batch: Prepared, part: NDArray[np.int32]) -> None:
+        """Enter a shard's part of a batch."""
+        customers, hashes, (actions, ticks, amounts) = batch.rows.customers, batch.hashes, batch.batch
+        if shard.pairs is None:
+            shard.count(customers, hashes, part, batch.batch, batch.first_row)
             return
-        ticks, actions = readonly(rows.ticks), np.empty(n, dtype=np.uint8)
-        hashes = np.empty(n, dtype=np.uint64)
-        n_pieces = min(len(self._shards), n // _PIECE + 1)
-        bounds = [n * piece // n_pieces for piece in range(n_pieces + 1)]
-        tallies = np.zeros((n_pieces, 8), dtype=np.int64)
-        listed: list[list[NDArray[np.int32]]] = [[] for _ in range(n_pieces)]  # by piece and shard
-
-        def prepare(piece: int) -> None:
-            start, stop = bounds[piece], bounds[piece + 1]
-            self._judge(ticks, amounts, rows.keep, actions, tallies[piece], start, stop)
-            hash_keys(cut_keys(rows.customers, start, stop), self.seed, hashes[start:stop])
-            keep = actions[start:stop] != rec.SKIP if tallies[piece, rec.N_SKIPPED] else None
-            own, offsets = partition_rows(hashes[start:stop], len(self._shards), keep)
-            own += np.int32(start)
-            listed[piece] = [own[offsets[s] : offsets[s + 1]] for s in range(len(self._shards))]
-
-        run([partial(prepare, piece) for piece in range(n_pieces)])
-        self._count(tallies, ticks, amounts, rows.keep, first_row)
-        parts = [
-            readonly(np.concatenate(pieces) if n_pieces > 1 else pieces[0]) for pieces in zip(*listed, strict=True)
-        ]
-        all_bought = tallies[:, rec.N_KEPT].sum() == sum(map(len, parts)) and not tallies[:, rec.N_REFUND].any()
-        actions, hashes = readonly(actions), readonly(hashes)
-        values, orders, order_hashes = self._occasions(rows)
-
-        def work(shard: Shard, part: NDArray[np.int32]) -> None:
-            if shard.pairs is None:
-                shard.count(rows.customers, hashes, part, rec.Batch(actions, ticks, amounts), first_row)
-                return
-            numbers = shard.number(rows.customers, hashes, part)
-            shard.overflow |= rec.enter_rows(shard.records, part, numbers, actions, ticks, amounts, first_row)
-            if not all_bought:
-                purchases = actions[part] == rec.PURCHASE
-                part, numbers = readonly(part[purchases]), readonly(numbers[purchases])
-            if orders is not None and order_hashes is not None:
-                shard.enter_orders(part, numbers, orders, order_hashes)
-            else:
-                shard.enter_values(part, numbers, values)
-
-        run([partial(work, shard, part) for shard, part in zip(self._shards, parts, strict=True) if len(part)])
+        numbers = shard.number(customers, hashes, part)
+        shard.overflow |= rec.enter_rows(shard.records, part, numbers, actions, ticks, amounts, batch.first_row)
+        if batch.tally[rec.N_KEPT] < len(actions) or batch.tally[rec.N_REFUND]:
+            purchases = actions[part] == rec.PURCHASE
+            part, numbers = readonly(part[purchases]), readonly(numbers[purchases])
+        if batch.orders is not None and batch.order_hashes is not None:
+            shard.enter_orders(part, numbers, batch.orders, batch.order_hashes)
+        else:
+            shard.enter_values(part, numbers, batch.values)
 
     def merge(self, other: Partial, run: Run = run_serially) -> None:
         """Enter another table's partial state: counts, dates and exact sums as if its rows had come here."""
@@ -323,38 +340,18 @@ class RfmTable:
         amounts: Amounts = rows.amounts.reshape(n, 1) if kind == "integer" else rows.amounts
         return readonly(amounts)  # type: ignore[return-value]
 
-    def _judge(
-        self,
-        ticks: NDArray[np.int64],
-        amounts: Amounts,
-        keep: NDArray[np.bool_] | None,
-        actions: NDArray[np.uint8],
-        tally: NDArray[np.int64],
-        start: int,
-        stop: int,
-    ) -> None:
-        """Write the actions of rows start … stop, and count them in tally."""
-        plan, kept = self.plan, readonly(_ALL if keep is None else keep[start:stop].view(np.uint8))
-        window, drop = (int(plan.lower_tick), int(plan.upper_tick)), plan.refunds == Refunds.DROP
-        rec.judge_rows(ticks[start:stop], amounts[start:stop], kept, *window, drop, actions[start:stop], tally)
-
-    def _count(
-        self,
-        tallies: NDArray[np.int64],
-        ticks: NDArray[np.int64],
-        amounts: Amounts,
-        keep: NDArray[np.bool_] | None,
-        first_row: int,
-    ) -> None:
-        """Add a batch's tallies to the counts."""
-        plan, kept = self.plan, readonly(_ALL if keep is None else keep.view(np.uint8))
-        n_kept, late, early, refunds, zeros = tallies[:, : rec.MAX_TICK].sum(axis=0).tolist()
-        latest, earliest = int(tallies[:, rec.MAX_TICK].max()), int(tallies[:, rec.MIN_TICK].min())
+    def _count(self, batch: Prepared) -> None:
+        """Add a batch's tally to the counts."""
+        tally, plan, rows = batch.tally.tolist(), self.plan, batch.rows
         first = -1
-        if refunds and not 0 <= self._counts.first_refund_row < first_row:
-            first = first_row + rec.find_refund(ticks, amounts, kept, int(plan.lower_tick), int(plan.upper_tick))
-        batch = Counts(len(ticks), n_kept, late, early, refunds, zeros, first, latest, earliest)
-        self._counts = self._counts.plus(batch)
+        if tally[rec.N_REFUND] and not 0 <= self._counts.first_refund_row < batch.first_row:
+            keep = readonly(_ALL if rows.keep is None else rows.keep.view(np.uint8))
+            window = int(plan.lower_tick), int(plan.upper_tick)
+            first = batch.first_row + rec.find_refund(batch.batch.ticks, batch.batch.amounts, keep, *window)
+        latest, earliest = tally[rec.MAX_TICK], tally[rec.MIN_TICK]
+        kept, late, early, refunds, zeros = tally[: rec.MAX_TICK]
+        seen = Counts(len(rows.ticks), kept, late, early, refunds, zeros, first, latest, earliest)
+        self._counts = self._counts.plus(seen)
 
     def _occasions(self, rows: Rows) -> tuple[NDArray[np.int64], Keys | None, NDArray[np.uint64] | None]:
         """Return (values int64[n], order ids, their hashes) of a batch's occasions: values or byte ids, not both."""

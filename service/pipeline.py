@@ -13,9 +13,10 @@ from proto.model import Aggregation, Model
 from proto.options import FitOptions, ScoreOptions, SegmentOptions
 from proto.schemas import Plan, output_schema, resolve
 from proto.summary import Summary
+from service.customers_intake import CustomersIntake
 from service.features import check_feature_options
 from service.fitting import fit
-from service.intake import CustomersIntake, Intake, TransactionsIntake
+from service.intake import Intake
 from service.outcome import Outcome
 from service.scoring import (
     Scored,
@@ -26,6 +27,7 @@ from service.scoring import (
     segment_summaries,
 )
 from service.threads import ThreadTeam
+from service.transactions_intake import TransactionsIntake
 
 __all__ = ["Job", "Kind", "Options", "no_check"]
 

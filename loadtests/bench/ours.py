@@ -16,10 +16,10 @@ from proto.options import FitOptions, SegmentOptions
 from proto.schemas import resolve
 from service.columns import id_column
 from service.fitting import Fitted, fit
-from service.intake import TransactionsIntake
 from service.pipeline import Job, no_check
 from service.population import Population, population_of_customers
 from service.threads import ThreadTeam
+from service.transactions_intake import TransactionsIntake
 
 __all__ = ["BATCH_ROWS", "aggregate", "aggregated_table", "fit_features", "population_of", "segment"]
 

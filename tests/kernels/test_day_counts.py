@@ -21,6 +21,21 @@ def test_percentile_is_the_nearest_rank(ticks: list[int], p: float) -> None:
     assert days.n_rows == len(ticks)
 
 
+@given(
+    st.lists(st.integers(int(I64.min), int(I64.max)) | st.integers(-(10**6), 10**6), min_size=1, max_size=20),
+    st.sampled_from([1, 86_400, 86_400 * 10**3, 86_400 * 10**6, 86_400 * 10**9]),
+    st.integers(-3, 3),
+)
+@settings(max_examples=300, deadline=None)
+def test_the_day_is_the_floor_of_the_quotient(days_or_ticks: list[int], ticks_per_day: int, beside: int) -> None:
+    near_midnight = [day * ticks_per_day + beside for day in days_or_ticks]
+    for tick in [*days_or_ticks, *near_midnight]:
+        if I64.min <= tick <= I64.max:
+            days = DayCounts(ticks_per_day)
+            days.add(np.array([tick], dtype=np.int64))
+            assert days.percentile(50) == min(max(tick // ticks_per_day, FIRST_DAY), LAST_DAY) * ticks_per_day
+
+
 def test_far_times_are_clipped_and_masked_rows_left_out() -> None:
     days = DayCounts(10)
     ticks = np.array([I64.min, 55, I64.max, 77], dtype=np.int64)

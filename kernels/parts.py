@@ -1,0 +1,73 @@
+"""Hash a batch's ids and part its rows into shards, in one pass.
+
+    shard = ⌊top half of the hash · n_shards / 2³²⌋
+
+Each shard gets room for all rows, so nothing is counted before: pages that are not written to cost nothing.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernels._jit import kernel, readonly
+from kernels.hashing import ByteKeys, FixedKeys, Keys, hash_keys, hash_word, hash_words, n_keys, seed_words, shard_of
+
+_ALL = np.zeros(0, dtype=np.uint8)
+
+
+@kernel
+def _hash_and_part(
+    words: Any,
+    keep: NDArray[np.uint8],
+    start: np.uint64,
+    multiplier: np.uint64,
+    hashes: NDArray[np.uint64],
+    rows: NDArray[np.int32],
+    ends: NDArray[np.int64],
+) -> None:
+    """Write the hashes, and the kept rows of shard s to rows[s, : ends[s]]; words uint64[n] or uint64[n, 2].
+
+    keep is uint8[n], or uint8[0] for all; ends comes as zeros.
+    """
+    n_shards = np.uint64(len(ends))
+    for i in range(len(words)):
+        if words.ndim == 1:
+            h = hash_word(words[i], start, multiplier)
+        else:
+            h = hash_words(words[i, 0], words[i, 1], start, multiplier)
+        hashes[i] = h
+        shard = np.uint64(shard_of(h, n_shards))
+        end = ends[shard]
+        rows[shard, np.uint64(end)] = i  # written over by the next row where this one is not kept
+        ends[shard] = end + (1 if len(keep) == 0 else np.int64(keep[i] != 0))
+
+
+@kernel
+def _part(
+    hashes: NDArray[np.uint64], keep: NDArray[np.uint8], rows: NDArray[np.int32], ends: NDArray[np.int64]
+) -> None:
+    """Write the kept rows of shard s to rows[s, : ends[s]], as _hash_and_part."""
+    n_shards = np.uint64(len(ends))
+    for i in range(len(hashes)):
+        shard = np.uint64(shard_of(hashes[i], n_shards))
+        end = ends[shard]
+        rows[shard, np.uint64(end)] = i
+        ends[shard] = end + (1 if len(keep) == 0 else np.int64(keep[i] != 0))
+
+
+def hash_and_part(
+    keys: Keys, seed: int, n_shards: int, keep: NDArray[np.bool_] | None = None
+) -> tuple[NDArray[np.uint64], list[NDArray[np.int32]]]:
+    """Return (hashes uint64[n], for each shard its kept rows int32[…], ascending); keep bool[n], None: all."""
+    n = n_keys(keys)
+    kept = _ALL if keep is None else keep.view(np.uint8)
+    rows, ends = np.empty((n_shards, n), dtype=np.int32), np.zeros(n_shards, dtype=np.int64)
+    if isinstance(keys, ByteKeys):
+        hashes = readonly(hash_keys(keys, seed))
+        _part(hashes, readonly(kept), rows, ends)
+    else:
+        hashes, words = np.empty(n, dtype=np.uint64), keys.bits if isinstance(keys, FixedKeys) else keys.words
+        _hash_and_part(readonly(words), readonly(kept), *seed_words(seed), hashes, rows, ends)
+        hashes = readonly(hashes)
+    return hashes, [readonly(own[:end]) for own, end in zip(rows, ends.tolist(), strict=True)]

@@ -1,0 +1,81 @@
+"""A customers table, one row per customer: collected as it comes."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from kernels.keys import KeyTable, hash_keys, partition_rows
+from proto.errors import ErrorCode, RequestError
+from proto.limits import Limits, over
+from proto.schemas import Plan
+from service import columns as cols
+from service.intake import Left
+from service.population import Population, population_of_customers
+
+__all__ = ["CustomersIntake"]
+
+
+class CustomersIntake:
+    """Collects a customers table: one row per customer, numeric features."""
+
+    def __init__(self, plan: Plan, schema: pa.Schema, nulls: str, *, limits: Limits) -> None:
+        self.rows_in = 0
+        self._nulls, self._limits = nulls, limits
+        self._names = {"customer_id": plan.customer_id, **dict(zip(plan.feature_names, plan.features, strict=True))}
+        self._id_type = schema.field(plan.customer_id).type
+        self._features = plan.feature_names
+        self._seed = secrets.randbits(63)  # nobody can craft ids that collide
+        self._table = KeyTable(cols.is_fixed_id(self._id_type))
+        self._parts: list[list[Any]] = [[] for _ in plan.features]
+        self._left = Left()
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Takes one batch; RequestError for what cannot be used, and for a customer that was there before."""
+        if batch.num_rows == 0:
+            return
+        arrays = {ours: batch.column(theirs) for ours, theirs in self._names.items()}
+        holes = cols.find_holes(arrays, finite=self._features)
+        self._left.check(holes, self._names, self.rows_in, self._nulls)
+        keys = cols.keys_of(arrays["customer_id"])
+        hashes = hash_keys(keys, self._seed)
+        rows, _ = partition_rows(hashes, 1, holes.keep)
+        before = self._table.n_keys
+        numbers = self._table.number(keys, hashes, rows)
+        if self._table.n_keys - before < len(rows):
+            seen_before = numbers != np.arange(before, before + len(rows))
+            row = int(rows[np.argmax(seen_before)])
+            value = arrays["customer_id"][row].as_py()
+            raise RequestError(
+                ErrorCode.DUPLICATE_CUSTOMER,
+                f"Customer {value!r} appears again in row {self.rows_in + row + 1:,}. A customers table "
+                "has one row per customer; for one row per purchase send timestamp and amount (input=transactions).",
+                column=self._names["customer_id"],
+                row=self.rows_in + row + 1,
+                found=str(value),
+            )
+        for part, name in zip(self._parts, self._features, strict=True):
+            values = cols.feature_array(arrays[name])
+            part.append(values[rows] if holes.keep is not None else values)
+        self.rows_in += batch.num_rows
+        if self._table.n_keys > self._limits.max_customers:
+            remedy = "Send fewer customers in one request, or raise SEGSERVE_MAX_CUSTOMERS."
+            raise over("max_customers", self._table.n_keys, self._limits.max_customers, remedy)
+
+    def finish(self) -> Population:
+        matrix = np.empty((len(self._features), self._table.n_keys))
+        for j, part in enumerate(self._parts):
+            if part:
+                np.concatenate(part, out=matrix[j])
+        return population_of_customers(
+            self._table.keys(),
+            matrix,
+            features=self._features,
+            id_type=self._id_type,
+            rows_in=self.rows_in,
+            nulls=self._left.nulls,
+            not_finite=self._left.not_finite,
+        )

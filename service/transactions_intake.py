@@ -1,0 +1,288 @@
+"""Transactions → one record per customer: batches are queued, and aggregated a few at a time on all threads."""
+
+from __future__ import annotations
+
+import math
+import threading
+from functools import partial
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from kernels.day_counts import DayCounts
+from kernels.rfm import Occasion, Prepared, Refunds, RfmTable, Rows
+from kernels.rfm import Plan as KernelPlan
+from proto.errors import ErrorCode, RequestError
+from proto.instants import NANOSECONDS_PER_DAY, instant_ns, local_date_days
+from proto.limits import Limits, over
+from proto.model import Aggregation, Notice
+from proto.schemas import Plan
+from service import columns as cols
+from service.intake import Left
+from service.partial import from_batch, to_batch
+from service.population import Instant, Population, population_of_transactions
+from service.threads import ThreadTeam
+from service.zones import zone_table
+
+__all__ = ["TransactionsIntake"]
+
+INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+AS_OF_OUTLIER_DAYS = 7
+PIECE_ROWS = 65_536  # a thread prepares so many at a time
+ROWS_AT_ONCE = 262_144  # fewer, and threads wait for each other; more, and they leave the cache
+PIECES_AT_ONCE = 64
+
+
+class _Piece(NamedTuple):
+    """Rows to be aggregated, and the batch that they came in."""
+
+    batch: pa.RecordBatch
+    whole: pa.RecordBatch
+    rows_before: int  # of the whole batch
+    start: int  # row of the whole batch
+
+
+class TransactionsIntake:
+    """Aggregates transactions, batch by batch, into one record per customer."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        schema: pa.Schema,
+        aggregation: Aggregation,
+        as_of: str,
+        nulls: str,
+        *,
+        now_ns: int,
+        limits: Limits,
+        team: ThreadTeam,
+        n_shards: int,
+        first_row: int = 0,
+    ) -> None:
+        assert plan.timestamp is not None
+        assert plan.amount is not None
+        self.rows_in = 0
+        self._first_row = first_row
+        self._aggregation = aggregation
+        self._nulls, self._limits, self._team = nulls, limits, team
+        self._names = {"customer_id": plan.customer_id, "timestamp": plan.timestamp, "amount": plan.amount}
+        if aggregation.occasion == "order":
+            assert plan.order_id is not None
+            self._names["order_id"] = plan.order_id
+        self._types = {ours: schema.field(theirs).type for ours, theirs in self._names.items()}
+        self._unit = cols.time_unit(self._types["timestamp"])
+        self._left = Left()
+        self._fixed_as_of = None if as_of == "max" else self._instant(as_of, now_ns)
+        self._days = DayCounts(self._unit.ticks_per_day) if as_of == "max" else None
+        self._table = RfmTable(self._kernel_plan(), n_shards)
+        self._queue: list[_Piece] = []
+        self._lock = threading.Lock()  # of what several pieces count in: what was left out, and the days
+
+    def _instant(self, as_of: str, now_ns: int) -> Instant:
+        ns = instant_ns(as_of, self._aggregation.tz, now_ns)
+        if self._unit.is_date:
+            return Instant.of_day(local_date_days(ns, self._aggregation.tz))
+        instant = Instant.of_ns(ns, self._unit.ticks_per_day)
+        if not INT64_MIN < instant.tick < INT64_MAX:
+            raise RequestError(
+                ErrorCode.BAD_OPTION,
+                f"as_of={as_of} lies outside what timestamps in nanoseconds can hold; send microseconds.",
+                option="as_of",
+                found=as_of,
+            )
+        return instant
+
+    def _kernel_plan(self) -> KernelPlan:
+        aggregation, tpd = self._aggregation, self._unit.ticks_per_day
+        lower, upper = INT64_MIN, INT64_MAX
+        if self._fixed_as_of is not None:
+            upper = self._fixed_as_of.tick
+            if aggregation.window_days is not None:
+                if self._unit.is_date:
+                    lower = max(INT64_MIN, upper - math.ceil(aggregation.window_days))
+                else:
+                    start_ns = self._fixed_as_of.ns - round(aggregation.window_days * NANOSECONDS_PER_DAY)
+                    lower = max(INT64_MIN, start_ns * tpd // NANOSECONDS_PER_DAY)
+        zone = zone_table(aggregation.tz if aggregation.occasion == "day" and not self._unit.is_date else "UTC")
+        ticks_per_second = tpd // 86_400 or 1
+        return KernelPlan(
+            occasion=Occasion[aggregation.occasion.upper()],
+            refunds=Refunds[aggregation.refunds.upper()],
+            lower_tick=lower,
+            upper_tick=upper,
+            ticks_per_day=tpd,
+            zone_transitions=zone.transitions * ticks_per_second,
+            zone_offsets=zone.offsets * ticks_per_second,
+            amount_kind=cols.amount_kind(self._types["amount"]),
+            fixed_ids=cols.is_fixed_id(self._types["customer_id"]),
+            fixed_orders=cols.is_fixed_id(self._types["order_id"]) if "order_id" in self._types else None,
+        )
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Takes one batch; a few are aggregated at a time, so RequestError may come with a later one."""
+        n = batch.num_rows
+        pieces = range(0, n, PIECE_ROWS)
+        self._queue += [
+            _Piece(batch if len(pieces) == 1 else batch.slice(start, PIECE_ROWS), batch, self.rows_in, start)
+            for start in pieces
+        ]
+        self.rows_in += n
+        if self.rows_in > self._limits.max_rows:
+            raise over("max_rows", self.rows_in, self._limits.max_rows, "Send fewer rows in one request.")
+        if sum(piece.batch.num_rows for piece in self._queue) >= ROWS_AT_ONCE or len(self._queue) >= PIECES_AT_ONCE:
+            self._aggregate()
+
+    def _aggregate(self) -> None:
+        """Aggregates what was taken: the pieces are prepared side by side, then the table's shards take them in."""
+        pieces, self._queue = self._queue, []
+        if not pieces:
+            return
+        prepared: list[Prepared | None] = [None] * len(pieces)
+
+        def prepare(i: int) -> None:
+            prepared[i] = self._prepare(pieces[i])
+
+        self._team.run([partial(prepare, i) for i in range(len(pieces))])
+        self._table.enter([piece for piece in prepared if piece is not None], self._team.run)
+        self._check_limits()
+        self._check_refunds()
+
+    def _prepare(self, piece: _Piece) -> Prepared:
+        """One piece as the table takes it; RequestError for what cannot be used. In any thread."""
+        rows_before = piece.rows_before + piece.start
+        arrays = {ours: piece.batch.column(theirs) for ours, theirs in self._names.items()}
+        holes = cols.find_holes(arrays, finite=("amount",))
+        ticks = cols.ticks_of(arrays["timestamp"])
+        rows = Rows(
+            customers=cols.keys_of(arrays["customer_id"]),
+            ticks=ticks,
+            amounts=cols.amount_array(
+                arrays["amount"], self._names["amount"], keep=holes.keep, rows_before=rows_before
+            ),
+            orders=cols.keys_of(arrays["order_id"]) if "order_id" in arrays else None,
+            keep=holes.keep,
+        )
+        if holes.keep is not None or self._days is not None:
+            with self._lock:
+                if holes.keep is not None:
+                    self._leave_out(holes, piece)
+                if self._days is not None:
+                    self._days.add(ticks, holes.keep)
+        return self._table.prepare(rows, self._first_row + rows_before)
+
+    def _leave_out(self, holes: cols.Holes, piece: _Piece) -> None:
+        """Counts the rows that lack something, or refuses them in the terms of the batch that was sent."""
+        if self._nulls == "error":
+            arrays = {ours: piece.whole.column(theirs) for ours, theirs in self._names.items()}
+            holes = cols.find_holes(arrays, finite=("amount",))
+        self._left.check(holes, self._names, piece.rows_before, self._nulls)
+
+    def _check_limits(self) -> None:
+        table, limits = self._table, self._limits
+        if table.n_customers > limits.max_customers:
+            remedy = "Send fewer customers in one request, or raise SEGSERVE_MAX_CUSTOMERS."
+            raise over("max_customers", table.n_customers, limits.max_customers, remedy)
+        if table.n_pairs > limits.max_pairs:
+            remedy = "occasion=row needs no pairs; or send fewer rows, or raise SEGSERVE_MAX_PAIRS."
+            raise over("max_pairs", table.n_pairs, limits.max_pairs, remedy)
+
+    def _check_refunds(self) -> None:
+        counts = self._table.counts
+        if self._aggregation.refunds == "error" and counts.refund_rows:
+            raise RequestError(
+                ErrorCode.REFUNDS,
+                f"{counts.refund_rows:,} row(s) have an amount below 0, the first in row "
+                f"{counts.first_refund_row + 1:,}; refunds=error allows none. refunds=net lets them lower "
+                "the customer's total, refunds=drop leaves them out.",
+                column=self._names["amount"],
+                count=int(counts.refund_rows),
+                row=int(counts.first_refund_row) + 1,
+            )
+
+    def partial(self) -> pa.RecordBatch:
+        """The state so far, for `absorb` elsewhere; the rows' numbers begin at this intake's `first_row`."""
+        self._aggregate()
+        facts = {**self._facts(), "rows_in": self.rows_in, "nulls": self._left.nulls}
+        try:
+            return to_batch(self._table.export(), self._types, {**facts, "not_finite": self._left.not_finite})
+        except OverflowError:
+            raise self._overflow() from None
+
+    def absorb(self, state: pa.RecordBatch) -> None:
+        """Enters another intake's partial state, as if its rows had come here."""
+        theirs, facts = from_batch(state, self._facts())
+        self._table.merge(theirs, self._team.run)
+        self.rows_in += facts["rows_in"]
+        if self.rows_in > self._limits.max_rows:
+            raise over("max_rows", self.rows_in, self._limits.max_rows, "Send fewer rows in one request.")
+        self._left.not_finite += facts["not_finite"]
+        for column, count in facts["nulls"].items():
+            self._left.nulls[column] = self._left.nulls.get(column, 0) + count
+        self._check_limits()
+        self._check_refunds()
+
+    def _facts(self) -> dict[str, Any]:
+        """What two states must share to be merged. as_of=max is known to none of them."""
+        if self._fixed_as_of is None:
+            raise RequestError(
+                ErrorCode.CONFLICTING_OPTIONS,
+                "Partial states need an explicit as_of (a date, a time, or now): as_of=max is known only once all rows "
+                "are there.",
+                option="as_of",
+            )
+        types = {ours: str(kind) for ours, kind in self._types.items()}
+        return {"as_of": self._fixed_as_of.text, "types": types, **self._aggregation.model_dump(mode="json")}
+
+    def finish(self) -> Population:
+        self._aggregate()
+        counts = self._table.counts
+        if counts.overflow:
+            raise self._overflow()
+        customers = self._table.finish()
+        as_of, notices = self._fixed_as_of, []
+        if as_of is None and counts.rows_kept:
+            latest = int(counts.max_tick)
+            as_of = Instant.of_day(latest) if self._unit.is_date else Instant.of_tick(latest, self._unit.ticks_per_day)
+            notices = self._as_of_notices(as_of)
+        try:
+            return population_of_transactions(
+                customers,
+                counts=counts,
+                outside_window=self._table.n_outside_window,
+                types=self._types,
+                unit=self._unit,
+                as_of=as_of,
+                aggregation=self._aggregation,
+                rows_in=self.rows_in,
+                nulls=self._left.nulls,
+                not_finite=self._left.not_finite,
+                notices=notices,
+            )
+        except OverflowError:
+            raise self._overflow() from None
+
+    def _overflow(self) -> RequestError:
+        kind = cols.amount_kind(self._types["amount"])
+        room = {"integer": "a 64-bit integer", "decimal": "38 digits", "float": "a 64-bit float"}[kind]
+        return RequestError(
+            ErrorCode.OVERFLOW,
+            f"The amounts of a customer in column {self._names['amount']} sum to more than {room} holds; send them in "
+            "a larger unit" + ("." if kind == "float" else ", as decimal128 or as float64."),
+            column=self._names["amount"],
+        )
+
+    def _as_of_notices(self, as_of: Instant) -> list[Notice]:
+        """One row dated 2099 ruins every recency: say so when the latest row stands far from the others."""
+        assert self._days is not None
+        end_of_usual_day = self._days.percentile(99.9) + self._unit.ticks_per_day - 1
+        gap_days = (as_of.tick - end_of_usual_day) / self._unit.ticks_per_day
+        if gap_days <= AS_OF_OUTLIER_DAYS:
+            return []
+        return [
+            Notice(
+                code="as_of_outlier",
+                message=f"The latest row ({as_of.text}) is {gap_days:,.0f} days after 99.9 % of the rows, and every "
+                "recency counts from it. Check that row, or give as_of.",
+                facts={"as_of": as_of.text, "gap_days": round(gap_days, 1)},
+            )
+        ]

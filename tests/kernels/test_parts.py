@@ -1,0 +1,37 @@
+"""Parting a batch by the hashes of its ids: every kept row once, in order, in the shard its hash names."""
+
+from typing import Any
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kernels.hashing import WideKeys, hash_keys
+from kernels.parts import hash_and_part
+
+from .aggregation_inputs import I64, keys_of
+
+INTS = st.lists(st.integers(I64.min, I64.max) | st.integers(-3, 3), max_size=60)
+TEXTS = st.lists(st.text(max_size=20) | st.sampled_from(["", "a", "b"]), min_size=1, max_size=60)
+
+
+@given(INTS | TEXTS, st.booleans(), st.integers(0, 1 << 64), st.sampled_from([1, 2, 3, 8]), st.booleans())
+@settings(max_examples=300, deadline=None)
+def test_rows_are_parted_in_order(values: list[Any], wide: bool, seed: int, n_shards: int, masked: bool) -> None:
+    keys = keys_of(values or [0])
+    if wide and values and isinstance(values[0], int):
+        words = np.array([[v & (1 << 64) - 1, i % 3] for i, v in enumerate(values)], dtype=np.uint64)
+        keys = WideKeys(words)
+    n = len(values or [0])
+    keep = np.arange(n) % 3 != 1 if masked else None
+    hashes, parts = hash_and_part(keys, seed, n_shards, keep)
+    assert hashes.tolist() == hash_keys(keys, seed).tolist()
+    for shard, part in enumerate(parts):
+        kept = [i for i in range(n) if keep is None or keep[i]]
+        assert part.tolist() == [i for i in kept if (int(hashes[i]) >> 32) * n_shards >> 32 == shard]
+
+
+def test_no_rows() -> None:
+    hashes, parts = hash_and_part(WideKeys(np.zeros((0, 2), dtype=np.uint64)), 1, 3)
+    assert len(hashes) == 0
+    assert [len(part) for part in parts] == [0, 0, 0]
