@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from service.app import create_app
 from service.logs import configure, log
+from service.protocol import Protocol
 from service.settings import Settings, unknown_variables
 
 __all__ = ["main", "serve"]
@@ -48,6 +49,7 @@ def serve(settings: Settings) -> int:
             log_config=logging_config,
             access_log=False,
             server_header=False,
+            http=Protocol,
             lifespan="on",
             timeout_keep_alive=settings.keep_alive_seconds,
             timeout_graceful_shutdown=settings.shutdown_seconds,
