@@ -2,7 +2,7 @@
 
     days = (as_of − tick) / ticks_per_day        day = ⌊(tick + offset of the zone at tick) / ticks_per_day⌋
 
-Whole days and the rest are divided apart, so that every time unit gives the same bits.
+Whole days and the rest are divided apart, the rest in nanoseconds, so that every time unit gives the same bits.
 """
 
 import numpy as np
@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 from kernels._jit import kernel, readonly, row_kernel
 
 NO_PURCHASE = np.iinfo(np.int64).min  # first and last tick of a customer without one
+_NS_PER_DAY = np.uint64(86_400 * 10**9)
 
 
 @row_kernel
-def _days1(as_of: int, tick: int, ticks_per_day: int, fraction: float, whole: bool) -> float:
-    """Return the days from tick to as_of, with whole rounded down; the difference of two int64 always fits a uint64.
+def _days1(as_of: int, rest_ns: int, tick: int, ticks_per_day: int, whole: bool) -> float:
+    """Return the days from tick to as_of and rest_ns, with whole rounded down.
 
-    The sum of whole days and the rest may round up to the next day, so rounding down leaves the rest out.
+    The difference of two int64 always fits a uint64. The sum of whole days and the rest may round up to the next day,
+    so rounding down leaves the rest out.
     """
     per_day = np.uint64(ticks_per_day)
     if as_of >= tick:
@@ -26,38 +28,40 @@ def _days1(as_of: int, tick: int, ticks_per_day: int, fraction: float, whole: bo
     else:
         gap = np.uint64(tick) - np.uint64(as_of)
         days, rest = -float((gap - np.uint64(1)) // per_day + np.uint64(1)), (per_day - gap % per_day) % per_day
-    return days if whole else days + (float(rest) / float(per_day) + fraction)
+    if whole:
+        return days
+    return days + float(rest * (_NS_PER_DAY // per_day) + np.uint64(rest_ns)) / float(_NS_PER_DAY)
 
 
 @kernel
 def _days(
-    ticks: NDArray[np.int64], as_of: int, fraction: float, ticks_per_day: int, whole: bool, out: NDArray[np.float64]
+    ticks: NDArray[np.int64], as_of: int, rest_ns: int, ticks_per_day: int, whole: bool, out: NDArray[np.float64]
 ) -> None:
     for i in range(len(ticks)):
         if ticks[i] == NO_PURCHASE:
             out[i] = np.nan
         else:
-            out[i] = _days1(as_of, ticks[i], ticks_per_day, fraction, whole)
+            out[i] = _days1(as_of, rest_ns, ticks[i], ticks_per_day, whole)
 
 
 def recency_days(
-    last_ticks: NDArray[np.int64], as_of_tick: int, as_of_fraction_days: float, ticks_per_day: int, whole: bool
+    last_ticks: NDArray[np.int64], as_of_tick: int, as_of_rest_ns: int, ticks_per_day: int, whole: bool
 ) -> NDArray[np.float64]:
     """Return float64[n], the days from each tick to as_of; NaN where there was no purchase.
 
-    last_ticks int64[n] (INT64_MIN: no purchase); as_of is as_of_tick plus as_of_fraction_days, the part of it that the
-    time unit cannot express; whole rounds down.
+    last_ticks int64[n] (INT64_MIN: no purchase); ticks_per_day divides a day into whole nanoseconds; as_of is
+    as_of_tick plus as_of_rest_ns, the part of it that the time unit cannot express; whole rounds down.
     """
     out = np.empty(len(last_ticks), dtype=np.float64)
-    _days(readonly(last_ticks), int(as_of_tick), float(as_of_fraction_days), int(ticks_per_day), bool(whole), out)
+    _days(readonly(last_ticks), int(as_of_tick), int(as_of_rest_ns), int(ticks_per_day), bool(whole), out)
     return out
 
 
 def tenure_days(
-    first_ticks: NDArray[np.int64], as_of_tick: int, as_of_fraction_days: float, ticks_per_day: int, whole: bool
+    first_ticks: NDArray[np.int64], as_of_tick: int, as_of_rest_ns: int, ticks_per_day: int, whole: bool
 ) -> NDArray[np.float64]:
     """Return float64[n], the days from each customer's first purchase to as_of; as recency_days otherwise."""
-    return recency_days(first_ticks, as_of_tick, as_of_fraction_days, ticks_per_day, whole)
+    return recency_days(first_ticks, as_of_tick, as_of_rest_ns, ticks_per_day, whole)
 
 
 @kernel

@@ -52,7 +52,7 @@ def warm() -> None:
     sums = np.zeros((1, 2), dtype=np.int64)
     sums_to_float(sums, 2)
     sums_fit(sums, "int64")
-    recency_days(sums[:, 0].copy(), 0, 0.0, 1, False)
+    recency_days(sums[:, 0].copy(), 0, 0, 1, False)
     days = DayCounts(1)
     days.add(np.zeros(_N, dtype=np.int64))
     days.percentile(50)

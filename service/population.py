@@ -28,10 +28,10 @@ NO_PURCHASE = np.iinfo(np.int64).min
 
 
 class Instant(NamedTuple):
-    """as_of in the ticks of a time column: whole ticks, and what is left over as a fraction of a day."""
+    """as_of in the ticks of a time column: whole ticks, and the nanoseconds left over."""
 
     tick: int
-    fraction_days: float
+    rest_ns: int
     ns: int
     text: str
 
@@ -39,7 +39,7 @@ class Instant(NamedTuple):
     def of_ns(cls, ns: int, ticks_per_day: int) -> Instant:
         ns_per_tick = NANOSECONDS_PER_DAY // ticks_per_day
         tick, rest = divmod(ns, ns_per_tick)
-        return cls(tick, rest / NANOSECONDS_PER_DAY, ns, rfc3339(ns))
+        return cls(tick, rest, ns, rfc3339(ns))
 
     @classmethod
     def of_tick(cls, tick: int, ticks_per_day: int) -> Instant:
@@ -51,7 +51,7 @@ class Instant(NamedTuple):
             text = (dt.date(1970, 1, 1) + dt.timedelta(days=day)).isoformat()
         except OverflowError:
             text = f"@{day}d"  # outside the calendar
-        return cls(day, 0.0, day * NANOSECONDS_PER_DAY, text)
+        return cls(day, 0, day * NANOSECONDS_PER_DAY, text)
 
 
 @dataclass
@@ -145,17 +145,17 @@ def population_of_transactions(
     without = 0 if all_purchased else n - int(np.count_nonzero(has_purchase))
     history = None
     if counts.rows_kept and as_of is not None:
-        history = (as_of.tick - int(counts.min_tick)) / tpd
+        history = (as_of.ns - int(counts.min_tick) * (NANOSECONDS_PER_DAY // tpd)) / NANOSECONDS_PER_DAY
     return Population(
         keys=customers.keys,
         id_type=types["customer_id"],
         n=n,
         features={
-            "recency_days": recency_days(last, instant.tick, instant.fraction_days, tpd, whole=aggregation.whole_days),
+            "recency_days": recency_days(last, instant.tick, instant.rest_ns, tpd, whole=aggregation.whole_days),
             "frequency": customers.frequency.astype(np.float64),
             "monetary": monetary,
             "tenure_days": tenure_days(
-                customers.first_tick, instant.tick, instant.fraction_days, tpd, whole=aggregation.whole_days
+                customers.first_tick, instant.tick, instant.rest_ns, tpd, whole=aggregation.whole_days
             ),
         },
         counts=Counts(

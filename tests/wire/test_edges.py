@@ -148,6 +148,12 @@ def test_whole_days_before_a_date_are_calendar_days(client: httpx.Client) -> Non
     assert [row["recency_days"] for row in rows_of(reply).values()] == [365.0, 30.0, 0.0]
 
 
+@pytest.mark.parametrize("as_of", ["max", "2026-03-31", "2026-03-31T10:00:00.123456789Z"])
+def test_the_unit_of_the_times_changes_no_bit(client: httpx.Client, as_of: str) -> None:
+    tables = [transactions(times=pa.timestamp(unit, "UTC")) for unit in ("s", "ms", "us", "ns")]
+    assert len({post(client, "fit", table, as_of=as_of, k=2).json()["id"] for table in tables}) == 1
+
+
 @CHUNKED
 def test_refunds_only(client: httpx.Client, model: bytes, chunked: bool) -> None:
     table = transactions([("ann", "2026-01-01", -5.0), ("ben", "2026-01-02", -1.0), ("ann", "2026-01-03", -2.0)])
