@@ -72,7 +72,11 @@ class Feature(_Part):
     deviation: float = Field(ge=0, description="standard deviation (ddof 0), untransformed")
     minimum: float
     maximum: float
-    quantiles: list[float] = Field(description="deciles, untransformed: the edges of the drift bins", max_length=9)
+    quantiles: list[float] = Field(
+        description="the edges of the drift bins: the deciles, untransformed, equal ones once; where several are equal "
+        "also the next number above, so that their value has a bin of its own",
+        max_length=9,
+    )
     shares: list[float] = Field(description="shares of the fitted customers in the bins between them", max_length=10)
 
 

@@ -100,7 +100,7 @@ def describe(
 def _feature(step: Step, values: Floats, mean: float, team: ThreadTeam) -> Feature:
     spread = moments(values, team.run)
     deciles = quantiles(values, DRIFT_PERCENTS)  # ascending, as quantiles() wants them
-    edges = np.unique(deciles)
+    edges = _drift_edges(deciles)
     counts = bin_counts(values, edges)
     return Feature(
         name=step.name,
@@ -118,6 +118,16 @@ def _feature(step: Step, values: Floats, mean: float, team: ThreadTeam) -> Featu
         quantiles=edges.tolist(),
         shares=(counts / counts.sum()).tolist(),
     )
+
+
+def _drift_edges(deciles: Floats) -> Floats:
+    """The edges of the drift bins, at most as many as the deciles: these, and what follows a value that several share.
+
+    That value then has a bin of its own. Else a frequency that is 1 for nine customers in ten would have one bin from
+    1 on, and whatever happened to it no drift.
+    """
+    edges, times = np.unique(deciles, return_counts=True)
+    return np.union1d(edges, np.nextafter(edges[times > 1], np.inf))
 
 
 def _segments(

@@ -179,6 +179,19 @@ def test_other_prices_are_drift(client: httpx.Client, many: tuple[bytes, str]) -
     assert warnings_of(reply)["drift"]["drifted"] == drift["drifted"]
 
 
+@pytest.mark.parametrize("repeaters", [0, 60], ids=["nobody bought twice", "few bought twice"])
+def test_leaving_the_value_that_most_customers_share_is_drift(client: httpx.Client, repeaters: int) -> None:
+    once = [(f"c{i}", f"2025-{1 + i % 12:02}-01", 5.0) for i in range(1_200)]
+    again = [(who, "2025-12-02", 5.0) for who, _, _ in once]
+    fitted = post(client, "fit", transactions(once + again[:repeaters]), k=3, as_of="2025-12-31").content
+    same, other = (
+        summary_of(post(client, "score", transactions(once + again[:n]), inline=fitted, as_of="2025-12-31"))["drift"]
+        for n in (repeaters, 1_200)
+    )
+    assert same["features"]["frequency"] == same["features"]["monetary"] == 0.0
+    assert {"frequency", "monetary"} <= set(other["drifted"])
+
+
 def test_few_customers_cannot_drift(client: httpx.Client, many: tuple[bytes, str]) -> None:
     summary = summary_of(post(client, "score", shop(99, 300), inline=many[0], as_of=many[1]))
     assert summary["drift"] is None
