@@ -82,14 +82,20 @@ def _weights(value: Any) -> Any:
     pairs = _pairs(value)
     if not isinstance(pairs, dict):
         return pairs
-    weights = {name: float(number) for name, number in pairs.items()}
-    for name, number in weights.items():
-        if not math.isfinite(number) or number < 0:
-            raise ValueError(f"the weight of {name} is {number}, not a number ≥ 0")
-    if weights and sum(weights.values()) == 0:
+    weights = {}
+    for name, text in pairs.items():
+        try:
+            weights[name] = float(text)
+        except ValueError:
+            weights[name] = math.nan
+        if not math.isfinite(weights[name]) or weights[name] < 0:
+            raise ValueError(f"the weight of {name} is {text}, not a number ≥ 0")
+    if not weights:
+        raise ValueError("no weight is given; leave the option out for equal ones")
+    if sum(weights.values()) == 0:
         raise ValueError("all weights are 0")
-    if not weights or not math.isfinite(sum(weights.values())):
-        raise ValueError("there must be weights, and their sum a number")
+    if not math.isfinite(sum(weights.values())):
+        raise ValueError("the weights are too large to be added up")
     return weights
 
 
@@ -133,8 +139,8 @@ def _as_of(value: Any) -> Any:
         if _DATE.fullmatch(value):
             dt.date.fromisoformat(value)
             return value
-        # A literal + in a query string arrives as a space.
-        value = re.sub(r" (?=\d\d:\d\d$)", "+", value)
+        # A literal + in a query string arrives as a space; RFC 3339 allows t and z.
+        value = re.sub(r" (?=\d\d:\d\d$)", "+", value).upper()
         if dt.datetime.fromisoformat(value).tzinfo is None:
             raise ValueError("no offset")
     except ValueError:
@@ -152,8 +158,14 @@ def _score_as_of(value: Any) -> Any:
     return _as_of(value)
 
 
+# Names of the zone database that are no places: the machine's own zone, none at all, a clock that counts leap seconds.
+_NO_ZONE = re.compile(r"localtime|posixrules|Factory|(posix|right)/.*")
+
+
 def _zone(value: Any) -> Any:
     try:
+        if _NO_ZONE.fullmatch(value):
+            raise ValueError
         zoneinfo.ZoneInfo(value)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError, TypeError):
         raise ValueError("not an IANA time zone name, such as Europe/Berlin or UTC") from None
@@ -278,9 +290,12 @@ class _Fitting(_Options):
     @model_validator(mode="after")
     def _fits_together(self) -> _Fitting:
         if self.window is not None and self.as_of == "max":
-            raise ValueError(
-                "window needs an explicit as_of (a date, a time, or now): rows are not kept, so the window's end "
-                "must be known when they arrive"
+            raise RequestError(
+                ErrorCode.CONFLICTING_OPTIONS,
+                "window= needs an explicit as_of= (a date, a time, or now): rows are not kept, so the window's end "
+                "must be known when they arrive.",
+                option="as_of",
+                found="max",
             )
         return self
 
@@ -370,8 +385,6 @@ def parse_options(kind: type[_O], query: Iterable[tuple[str, str]]) -> _O:
 def _refusal(error: ValidationError, values: dict[str, str]) -> RequestError:
     first = error.errors(include_url=False, include_context=False)[0]
     what = str(first["msg"]).removeprefix("Value error, ")
-    if not first["loc"]:
-        return RequestError(ErrorCode.CONFLICTING_OPTIONS, f"{what[0].upper()}{what[1:]}.")
     name = str(first["loc"][0])
     return RequestError(
         ErrorCode.BAD_OPTION,

@@ -106,18 +106,14 @@ def times(texts: pa.Array, form: TimeForm | None, column: str, first_row: int) -
 
     parsed = read(texts)
     if parsed is None:
-        texts = _tidy_times(texts)
-        parsed = read(texts)
+        parsed = read(_tidy_times(texts))
     if parsed is not None:
         return parsed
-    i = _first_bad(texts, lambda part: read(part) is not None)
-    raise bad_value(
-        column,
-        first_row + i,
-        texts[i].as_py(),
-        _FORMS[form],
-        "The first value of the column is one, and all must have the same form.",
-    )
+    i = _first_bad(texts, lambda part: read(_tidy_times(part)) is not None)
+    remedy = "The first value of the column is one, and all must have the same form."
+    if texts.slice(0, i).null_count == i and first_row == 1:
+        remedy = "Write it like that."
+    raise bad_value(column, first_row + i, texts[i].as_py(), _FORMS[form], remedy)
 
 
 def numbers(texts: pa.Array, column: str, first_row: int) -> pa.Array:

@@ -98,6 +98,7 @@ def test_the_architecture_names_them_all() -> None:
         ("as_of", "2026-01-31", "2026-01-31"),
         ("as_of", "9999-12-31", "9999-12-31"),
         ("as_of", "2026-01-31T12:00:00Z", "2026-01-31T12:00:00Z"),
+        ("as_of", "2026-01-31t12:00:00z", "2026-01-31T12:00:00Z"),
         ("as_of", "2026-01-31T12:00:00 02:00", "2026-01-31T12:00:00+02:00"),
         ("as_of", "2026-01-31T12:00:00.123456789+02:00", "2026-01-31T12:00:00.123456789+02:00"),
         ("tz", "Europe/Berlin", "Europe/Berlin"),
@@ -124,6 +125,9 @@ def test_what_a_text_means(name: str, text: str, value: Any) -> None:
         ("columns", "customer_id:a,"),
         ("input", "rows"),
         ("nulls", "keep"),
+        ("tz", "localtime"),
+        ("tz", "Factory"),
+        ("tz", "right/Europe/Berlin"),
         ("as_of", "yesterday"),
         ("as_of", ""),
         ("as_of", "2026-02-30"),
@@ -208,7 +212,7 @@ def test_repeated_options_are_refused_with_both_values() -> None:
 def test_a_window_needs_its_end() -> None:
     error = _refused(FitOptions, window="365d")
     assert error.code is ErrorCode.CONFLICTING_OPTIONS
-    assert error.detail.startswith("Window needs an explicit as_of")
+    assert error.detail.startswith("window= needs an explicit as_of=")
     assert _parse(FitOptions, window="365d", as_of="now").window == 365
 
 

@@ -54,6 +54,22 @@ def test_the_first_bad_row_is_named(n: int, bad: int, first_row: int) -> None:
     assert caught.value.facts["found"] == "1,5"
 
 
+@pytest.mark.parametrize(
+    ("texts", "row", "remedy"),
+    [
+        ([None, "2026-02-30"], 2, "Write it like that."),
+        (["2026-01-01t10:00:00[Europe/Berlin]"], 1, "Write it like that."),
+        (["2026-02-28t10:00:00z", "2026-02-30t10:00:00z"], 2, "same form"),
+    ],
+)
+def test_a_time_that_is_none_is_told_as_it_came(texts: list[str | None], row: int, remedy: str) -> None:
+    array = pa.array(texts)
+    with pytest.raises(RequestError) as caught:
+        times(array, time_form(array), "timestamp", 1)
+    assert (caught.value.facts["row"], caught.value.facts["found"]) == (row, texts[row - 1])
+    assert remedy in caught.value.detail
+
+
 def test_only_nulls() -> None:
     texts = pa.nulls(3, pa.utf8())
     assert times(texts, time_form(texts), "t", 1).type == pa.timestamp("us", "UTC")

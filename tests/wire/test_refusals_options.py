@@ -96,14 +96,17 @@ def test_features_that_transactions_cannot_give(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "named"),
+    ("options", "option", "named"),
     [
-        ({"window": "365d"}, "as_of"),
-        ({"columns": "customer_id:amount"}, "amount"),
+        ({"window": "365d"}, "as_of", "window"),
+        ({"columns": "customer_id:amount"}, "columns", "amount"),
     ],
 )
-def test_options_that_contradict_each_other(client: httpx.Client, options: dict[str, str], named: str) -> None:
+def test_options_that_contradict_each_other(
+    client: httpx.Client, options: dict[str, str], option: str, named: str
+) -> None:
     problem = refused(post(client, "segment", transactions(), **options), 422, "conflicting_options")
+    assert problem["option"] == option
     assert named in problem["detail"]
 
 
