@@ -5,10 +5,13 @@
 Whole days and the rest are divided apart, the rest in nanoseconds, so that every time unit gives the same bits.
 """
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
 from kernels._jit import kernel, readonly, row_kernel
+from kernels._run import Run, blocks, run_serially
 
 NO_PURCHASE = np.iinfo(np.int64).min  # first and last tick of a customer without one
 _NS_PER_DAY = np.uint64(86_400 * 10**9)
@@ -45,23 +48,35 @@ def _days(
 
 
 def recency_days(
-    last_ticks: NDArray[np.int64], as_of_tick: int, as_of_rest_ns: int, ticks_per_day: int, whole: bool
+    last_ticks: NDArray[np.int64],
+    as_of_tick: int,
+    as_of_rest_ns: int,
+    ticks_per_day: int,
+    whole: bool,
+    run: Run = run_serially,
 ) -> NDArray[np.float64]:
     """Return float64[n], the days from each tick to as_of; NaN where there was no purchase.
 
     last_ticks int64[n] (INT64_MIN: no purchase); ticks_per_day divides a day into whole nanoseconds; as_of is
     as_of_tick plus as_of_rest_ns, the part of it that the time unit cannot express; whole rounds down.
     """
-    out = np.empty(len(last_ticks), dtype=np.float64)
-    _days(readonly(last_ticks), int(as_of_tick), int(as_of_rest_ns), int(ticks_per_day), bool(whole), out)
+    out, ticks = np.empty(len(last_ticks), dtype=np.float64), readonly(last_ticks)
+    tick, rest_ns, per_day, whole = int(as_of_tick), int(as_of_rest_ns), int(ticks_per_day), bool(whole)
+    cuts = blocks(len(ticks))
+    run([partial(_days, ticks[a:b], tick, rest_ns, per_day, whole, out[a:b]) for a, b in cuts])
     return out
 
 
 def tenure_days(
-    first_ticks: NDArray[np.int64], as_of_tick: int, as_of_rest_ns: int, ticks_per_day: int, whole: bool
+    first_ticks: NDArray[np.int64],
+    as_of_tick: int,
+    as_of_rest_ns: int,
+    ticks_per_day: int,
+    whole: bool,
+    run: Run = run_serially,
 ) -> NDArray[np.float64]:
     """Return float64[n], the days from each customer's first purchase to as_of; as recency_days otherwise."""
-    return recency_days(first_ticks, as_of_tick, as_of_rest_ns, ticks_per_day, whole)
+    return recency_days(first_ticks, as_of_tick, as_of_rest_ns, ticks_per_day, whole, run)
 
 
 @kernel

@@ -148,11 +148,15 @@ def moments(values: Floats, run: Run = run_serially) -> Moments:
 
 def quantiles(values: Floats, probabilities: Floats) -> Floats:
     """Return the quantiles of values (f64[n], n >= 1) at ascending probabilities in percent, linear in between."""
-    if len(values) == 0:
+    return sorted_quantiles(np.sort(values), probabilities)
+
+
+def sorted_quantiles(ordered: Floats, probabilities: Floats) -> Floats:
+    """Return the quantiles of values that ascend (f64[n], n >= 1), as `quantiles`."""
+    if len(ordered) == 0:
         raise ValueError("quantiles: values is empty; at least one value is needed")
     if bool((np.diff(probabilities) < 0).any()):
         raise ValueError("quantiles: probabilities do not ascend; sort them")
-    ordered = np.sort(values)
     # multiplied first: 50 · 58 / 100 is the middle of 59 values, 50 · 0.58 lies below it
     places = np.asarray(probabilities, dtype=np.float64) * (len(ordered) - 1) / 100.0
     places = np.clip(places, 0.0, len(ordered) - 1.0)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from kernels.kmeans import KMeansFit
-from kernels.profiles import bin_counts, segment_sums
-from kernels.scaling import SCORE_PROBABILITIES, moments, quantiles
+from kernels.profiles import segment_sums, sorted_bin_counts
+from kernels.scaling import SCORE_PROBABILITIES, moments, quantiles, sorted_quantiles
 from kernels.scoring import Scored
 from proto.classes import RFM, UNDIFFERENTIATED, ClassName, class_name, segment_labels
 from proto.model import Aggregation, Feature, FittedOn, Model, Notice, Segment, seal
@@ -59,9 +60,12 @@ def describe(
     sums = segment_sums(told, scores, segments, k, team.run)
     n = int(sums.sizes.sum())
     overall = sums.sums.sum(axis=1) / n
-    features = [
-        _feature(step, values, float(mean), team) for step, values, mean in zip(steps, raw, overall, strict=False)
-    ]
+    features: list[Any] = [None] * len(steps)
+
+    def feature(j: int) -> None:
+        features[j] = _feature(steps[j], raw[j], float(overall[j]), team)
+
+    team.run([partial(feature, j) for j in range(len(steps))])
     revenue = None
     if population.revenue is not None:
         of_members = population.revenue if members is None else population.revenue[members]
@@ -99,9 +103,10 @@ def describe(
 
 def _feature(step: Step, values: Floats, mean: float, team: ThreadTeam) -> Feature:
     spread = moments(values, team.run)
-    deciles = quantiles(values, DRIFT_PERCENTS)  # ascending, as quantiles() wants them
+    ordered = np.sort(values)
+    deciles = sorted_quantiles(ordered, DRIFT_PERCENTS)  # ascending, as it wants them
     edges = _drift_edges(deciles)
-    counts = bin_counts(values, edges)
+    counts = sorted_bin_counts(ordered, edges)
     return Feature(
         name=step.name,
         sign=-1 if step.sign < 0 else 1,

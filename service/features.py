@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -145,6 +146,19 @@ def _check_magnitudes(names: list[str], raw: Floats) -> None:
             )
 
 
+def _scale(
+    name: str, values: Floats, log: bool, options: Options, team: ThreadTeam
+) -> tuple[float, Floats, float, float, bool]:
+    """One feature's log unit, its values after the log, and their centre, spread and whether robust fell back."""
+    unit, clip = 100.0, name == "monetary"
+    if log:
+        if options.log_unit == "median":
+            # Where nothing is above 0 the logs are all 0, whatever the unit.
+            unit = median_nonzero_abs(np.maximum(values, 0.0) if clip else values) or unit
+        values = signed_log(values, 100.0 / unit, clip)
+    return unit, values, *centre_and_spread(values, options.scaler, team.run)
+
+
 def steps_of(cohort: Cohort, options: Options, notices: list[Notice], team: ThreadTeam) -> list[Step]:
     """Each feature's transformation; what the caller should know of them is added to `notices`."""
     names = cohort.names
@@ -152,16 +166,17 @@ def steps_of(cohort: Cohort, options: Options, notices: list[Notice], team: Thre
     weights = options.weights or dict.fromkeys(names, 1.0)
     total = sum(weights.values())
     steps, logged = [], {}
-    for name, sign, values in zip(names, cohort.signs, cohort.raw, strict=True):
-        clip = name == "monetary"
-        unit = 100.0
-        transformed = values
+    found: list[Any] = [None] * len(names)
+
+    def look(j: int) -> None:
+        found[j] = _scale(names[j], cohort.raw[j], names[j] in logs, options, team)
+
+    team.run([partial(look, j) for j in range(len(names))])
+    for name, sign, values, (unit, transformed, centre, spread, fell_back) in zip(
+        names, cohort.signs, cohort.raw, found, strict=True
+    ):
         if name in logs:
-            if options.log_unit == "median":
-                # Where nothing is above 0 the logs are all 0, whatever the unit.
-                unit = median_nonzero_abs(np.maximum(values, 0.0) if clip else values) or unit
-            transformed = logged[name] = signed_log(values, 100.0 / unit, clip)
-        centre, spread, fell_back = centre_and_spread(transformed, options.scaler, team.run)
+            logged[name] = transformed
         if spread == 0:
             alike = f"{name} is the same for every customer"
             if values.min() != values.max():

@@ -17,6 +17,7 @@ from proto.instants import NANOSECONDS_PER_DAY, rfc3339
 from proto.model import Aggregation, Notice
 from proto.summary import Counts
 from service import columns as cols
+from service.threads import ThreadTeam
 
 __all__ = ["Instant", "Population", "population_of_customers", "population_of_transactions", "view_keys"]
 
@@ -128,6 +129,7 @@ def population_of_transactions(
     nulls: dict[str, int],
     not_finite: int,
     notices: list[Notice],
+    team: ThreadTeam,
 ) -> Population:
     """The population of aggregated transactions; OverflowError when a sum does not fit its column."""
     amount_type = types["amount"]
@@ -146,17 +148,16 @@ def population_of_transactions(
     history = None
     if counts.rows_kept and as_of is not None:
         history = (as_of.ns - int(counts.min_tick) * (NANOSECONDS_PER_DAY // tpd)) / NANOSECONDS_PER_DAY
+    since = instant.tick, instant.rest_ns, tpd, aggregation.whole_days, team.run
     return Population(
         keys=customers.keys,
         id_type=types["customer_id"],
         n=n,
         features={
-            "recency_days": recency_days(last, instant.tick, instant.rest_ns, tpd, whole=aggregation.whole_days),
+            "recency_days": recency_days(last, *since),
             "frequency": customers.frequency.astype(np.float64),
             "monetary": monetary,
-            "tenure_days": tenure_days(
-                customers.first_tick, instant.tick, instant.rest_ns, tpd, whole=aggregation.whole_days
-            ),
+            "tenure_days": tenure_days(customers.first_tick, *since),
         },
         counts=Counts(
             rows_in=rows_in,

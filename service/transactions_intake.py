@@ -257,6 +257,7 @@ class TransactionsIntake:
                 nulls=self._left.nulls,
                 not_finite=self._left.not_finite,
                 notices=notices,
+                team=self._team,
             )
         except OverflowError:
             raise self._overflow() from None

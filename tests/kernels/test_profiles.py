@@ -1,9 +1,11 @@
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernels.profiles import bin_counts, crosstab, match_segments, psi, segment_sums
+from kernels.profiles import bin_counts, crosstab, match_segments, psi, segment_sums, sorted_bin_counts
 from tests.kernels import naive_profiles as naive
 from tests.kernels.threads import needs_jit, run_on_threads
 
@@ -64,7 +66,10 @@ def test_match_segments_of_the_same_segments_changes_nothing_and_undoes_a_shuffl
     st.lists(st.integers(-3, 3).map(float), max_size=5).map(sorted),
 )
 def test_bin_counts(values, edges):
-    assert bin_counts(np.array(values), np.array(edges)).tolist() == naive.bin_counts(values, edges)
+    wanted = naive.bin_counts(values, edges)
+    assert bin_counts(np.array(values), np.array(edges)).tolist() == wanted
+    ordered = np.sort([value for value in values if not math.isnan(value)])
+    assert sorted_bin_counts(ordered, np.array(edges)).tolist() == wanted
 
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), min_size=1, max_size=9))
