@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels._jit import kernel, prefetch, row_kernel
-from kernels.money import Amounts, add_amount, get_sum, is_refund, is_zero
+from kernels.money import Amounts, add_amount, is_refund, is_zero
 from kernels.recency import NO_PURCHASE
 from kernels.slots import AHEAD
 
 FIELDS = ("first_row", "first_tick", "last_tick", "frequency", "low", "high", "first_value", "last_value")
 RECORD = np.dtype([(field, np.int64) for field in FIELDS])  # 64 bytes; low and high: see money.py
-# where rows are counted and no values kept, last_value of an integer customer is its id: see tagged.py
+# where rows are counted and no values kept, last_value and first_value are the id's words: see customers.py
 
 NEVER = np.iinfo(np.int64).max  # first_row of a customer without a kept row
 SKIP, OUTSIDE, REFUND, PURCHASE = 0, 1, 2, 3  # what becomes of a row: nothing, a number only, …
@@ -34,6 +34,16 @@ class Batch(NamedTuple):
     actions: NDArray[np.uint8]  # [n]
     ticks: NDArray[np.int64]  # [n]
     amounts: Amounts  # [n], or [n, 1 or 2] words
+
+
+class Columns(NamedTuple):
+    """Another table's customers, as columns."""
+
+    first_rows: NDArray[np.int64]  # [n]
+    first_ticks: NDArray[np.int64]  # [n]
+    last_ticks: NDArray[np.int64]  # [n]
+    frequencies: NDArray[np.int64]  # [n]
+    sums: Amounts  # [n], or [n, 2] words
 
 
 @kernel
@@ -229,24 +239,6 @@ def merge_records(
         if count:
             records[number]["frequency"] += frequencies[i]
     return overflow
-
-
-@kernel
-def list_records(
-    records: NDArray[np.void],
-    first_rows: NDArray[np.int64],
-    first_ticks: NDArray[np.int64],
-    last_ticks: NDArray[np.int64],
-    frequencies: NDArray[np.int64],
-    sums: Any,
-) -> None:
-    """Write as many records as the columns hold; both ticks are INT64_MIN where there was no purchase."""
-    for i in range(len(first_rows)):
-        last_ticks[i] = records[i]["last_tick"]
-        first_ticks[i] = NO_PURCHASE if last_ticks[i] == NO_PURCHASE else records[i]["first_tick"]
-        first_rows[i] = records[i]["first_row"]
-        frequencies[i] = records[i]["frequency"]
-        get_sum(records[i], sums, i)
 
 
 def new_records(n: int) -> NDArray[np.void]:

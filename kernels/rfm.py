@@ -8,7 +8,7 @@ order and its float sum has the same bits for any cut into batches and any numbe
 """
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from functools import partial
 from typing import Literal, NamedTuple
@@ -27,9 +27,8 @@ from kernels.keys import (
     hash_keys,
     n_keys,
     partition_rows,
-    stable_hash,
-    take_keys,
 )
+from kernels.listing import Customers, list_all, list_in_order
 from kernels.money import Amounts, sums_fit, sums_to_float
 from kernels.parts import hash_and_part
 from kernels.recency import NO_PURCHASE, local_days, recency_days, tenure_days
@@ -88,6 +87,7 @@ class Plan(NamedTuple):
     amount_kind: Literal["float", "integer", "decimal"]
     fixed_ids: bool
     fixed_orders: bool | None = None
+    wide_ids: bool = False  # WideKeys; then fixed_ids is False
 
 
 class Rows(NamedTuple):
@@ -145,17 +145,6 @@ class Counts(NamedTuple):
         )
 
 
-class Customers(NamedTuple):
-    """One customer per place."""
-
-    keys: Keys  # [n]
-    first_row: NDArray[np.int64]  # [n] global number of the first kept row
-    first_tick: NDArray[np.int64]  # [n] first purchase; INT64_MIN: no purchase
-    last_tick: NDArray[np.int64]  # [n] last purchase; INT64_MIN: no purchase
-    frequency: NDArray[np.int64]  # [n]
-    sums: Amounts  # [n] float, [n, 2] integer and decimal as (low, high) words
-
-
 class Partial(NamedTuple):
     """A table as plain arrays, to be merged into another one of the same plan, here or on another machine."""
 
@@ -181,7 +170,8 @@ class RfmTable:
         self._counts = Counts()
         self._byte_orders = plan.occasion == Occasion.ORDER and not plan.fixed_orders
         self._shards = [
-            Shard(plan.fixed_ids, plan.occasion != Occasion.ROW, self._byte_orders, self.seed) for _ in range(n_shards)
+            Shard(plan.fixed_ids, plan.wide_ids, plan.occasion != Occasion.ROW, self._byte_orders, self.seed)
+            for _ in range(n_shards)
         ]
 
     @property
@@ -269,18 +259,17 @@ class RfmTable:
         pair_listed, pair_offsets = partition_rows(hashes[other.pair_customers], len(self._shards))
         listed, pair_listed = readonly(listed), readonly(pair_listed)
         order_hashes = None if other.pair_orders is None else readonly(hash_keys(other.pair_orders, self.seed))
-        first_rows, frequencies = readonly(theirs.first_row), readonly(theirs.frequency)
-        first_ticks, last_ticks = readonly(theirs.first_tick), readonly(theirs.last_tick)
         sums: Amounts = readonly(theirs.sums)  # type: ignore[assignment]
+        dates = readonly(theirs.first_row), readonly(theirs.first_tick), readonly(theirs.last_tick)
+        columns = rec.Columns(*dates, readonly(theirs.frequency), sums)
         pair_customers = other.pair_customers
         numbers = np.empty(n_keys(theirs.keys), dtype=np.int32)
-        row_plan = self.plan.occasion == Occasion.ROW
 
         def work(shard: Shard, part: NDArray[np.int32], pairs: NDArray[np.int32]) -> None:
-            numbers[part] = own = shard.number(theirs.keys, hashes, part)
-            shard.overflow |= rec.merge_records(
-                shard.records, part, own, first_rows, first_ticks, last_ticks, frequencies, sums, row_plan
-            )
+            own = shard.merge(theirs.keys, hashes, part, columns)
+            if shard.pairs is None:
+                return
+            numbers[part] = own
             if other.pair_orders is not None and order_hashes is not None:
                 shard.enter_orders(pairs, numbers[pair_customers[pairs]], other.pair_orders, order_hashes)
             elif len(pairs):
@@ -296,7 +285,7 @@ class RfmTable:
         shifts = np.cumsum([0] + [shard.table.n_keys for shard in self._shards])
         places = [pair.numbers + np.int32(shift) for pair, shift in zip(columns, shifts, strict=False)]
         return Partial(
-            self._listed(),
+            list_all(self._shards, self.plan.amount_kind == "float"),
             np.concatenate(places),
             _NO_VALUES if self._byte_orders else np.concatenate([pair.values for pair in columns]),
             concatenate_keys([pair.orders for pair in columns if pair.orders is not None])
@@ -305,25 +294,12 @@ class RfmTable:
             self.counts,
         )
 
-    def finish(self) -> Customers:
-        """Return the customers that have a kept row, in the order of their first one."""
-        customers = self._listed()
-        first = customers.first_row
-        if bool((first[1:] > first[:-1]).all()) and (len(first) == 0 or first[-1] != rec.NEVER):
-            return customers
-        order = np.argsort(first, kind="stable")
-        order = order[: int(np.searchsorted(first[order], rec.NEVER))]
-        if bool((first[order[1:]] == first[order[:-1]]).any()):  # rows numbered twice, by tables since merged
-            kept_hashes = stable_hash(take_keys(customers.keys, order))
-            order = order[np.lexsort((kept_hashes, first[order]))]
-        return Customers(
-            take_keys(customers.keys, order),
-            first[order],
-            customers.first_tick[order],
-            customers.last_tick[order],
-            customers.frequency[order],
-            customers.sums[order],
-        )
+    def finish(self, run: Run = run_serially, identify: Callable[[Keys], Keys] | None = None) -> Customers:
+        """Return the customers that have a kept row, in the order of their first one.
+
+        identify turns keys into those whose values order customers with the same first row; None: the keys are such.
+        """
+        return list_in_order(self._shards, self.plan.amount_kind == "float", run, identify)
 
     def _check(self, rows: Rows, n: int) -> Amounts:
         """Check a batch against the plan; return the amounts as the kernels take them."""
@@ -368,23 +344,3 @@ class RfmTable:
         if isinstance(rows.orders, ByteKeys) and self._byte_orders:
             return _NO_VALUES, rows.orders, readonly(hash_keys(rows.orders, self.seed))
         raise TypeError(f"orders: found {type(rows.orders).__name__}, wanted the other kind; see Plan.fixed_orders")
-
-    def _listed(self) -> Customers:
-        """Return every customer of every shard, by shard and number."""
-        n, float_sums = self.n_customers, self.plan.amount_kind == "float"
-        first_row, first_tick, last_tick, frequency = (np.empty(n, dtype=np.int64) for _ in range(4))
-        sums: Amounts = np.empty(n, dtype=np.float64) if float_sums else np.empty((n, 2), dtype=np.int64)
-        start = 0
-        for shard in self._shards:
-            stop = start + shard.table.n_keys
-            rec.list_records(
-                shard.records,
-                first_row[start:stop],
-                first_tick[start:stop],
-                last_tick[start:stop],
-                frequency[start:stop],
-                sums[start:stop],
-            )
-            start = stop
-        keys = concatenate_keys([shard.table.keys() for shard in self._shards])
-        return Customers(keys, first_row, first_tick, last_tick, frequency, sums)

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from kernels import records as rec
 from kernels._jit import readonly
-from kernels.hashing import ByteKeys, FixedKeys, Keys
+from kernels.customers import CustomerTable
+from kernels.hashing import ByteKeys, Keys
 from kernels.keys import KeyTable
 from kernels.pairs import PairSet
-from kernels.tagged import TaggedTable
 
 _FIRST_RECORDS = 128  # 8 KiB; a small request seldom has more customers
+_NO_NUMBERS = np.zeros(0, dtype=np.int32)
 
 
 class PairColumns(NamedTuple):
@@ -29,45 +30,64 @@ class PairColumns(NamedTuple):
 class Shard:
     """All customers whose hash falls into one range."""
 
-    def __init__(self, fixed_ids: bool, with_pairs: bool, byte_orders: bool, seed: int) -> None:
-        self.table: KeyTable | TaggedTable = TaggedTable() if fixed_ids and not with_pairs else KeyTable(fixed_ids)
-        self._records = rec.new_records(0 if isinstance(self.table, TaggedTable) else _FIRST_RECORDS)
+    def __init__(self, fixed_ids: bool, wide_ids: bool, with_pairs: bool, byte_orders: bool, seed: int) -> None:
+        self.table: KeyTable | CustomerTable = KeyTable(fixed_ids)
+        if (fixed_ids or wide_ids) and not with_pairs:
+            self.table = CustomerTable(wide_ids, seed)
+        self._records = rec.new_records(0 if isinstance(self.table, CustomerTable) else _FIRST_RECORDS)
         self.pairs = PairSet(seed) if with_pairs else None
         self.orders = KeyTable(fixed=False) if byte_orders else None
         self.overflow = False
 
     @property
     def records(self) -> NDArray[np.void]:
-        """The records by customer number, and some to spare."""
-        return self.table.records if isinstance(self.table, TaggedTable) else self._records
+        """The records by slot, or by customer number and some to spare."""
+        return self.table.records if isinstance(self.table, CustomerTable) else self._records
+
+    @property
+    def occupied(self) -> NDArray[np.uint8]:
+        """Which records are a customer's: 0 means none."""
+        return self.table.tags if isinstance(self.table, CustomerTable) else np.ones(self.table.n_keys, dtype=np.uint8)
 
     @property
     def nbytes(self) -> int:
         """Bytes held."""
-        parts = (self.table, self.records, self.pairs, self.orders)
+        parts = (self.table, self._records, self.pairs, self.orders)
         return sum(part.nbytes for part in parts if part is not None)
 
     def n_without_row(self) -> int:
         """Return the number of customers without a kept row."""
-        return int(np.count_nonzero(self.records["first_row"][: self.table.n_keys] == rec.NEVER))
+        occupied = self.occupied
+        return int(np.count_nonzero((self.records["first_row"][: len(occupied)] == rec.NEVER) & (occupied != 0)))
 
     def number(self, keys: Keys, hashes: NDArray[np.uint64], rows: NDArray[np.int32]) -> NDArray[np.int32]:
         """Return int32[len(rows)], the customer numbers of the rows; new customers get an empty record."""
+        assert isinstance(self.table, KeyTable)
         n_before = self.table.n_keys
         numbers = self.table.number(keys, hashes, rows)
-        if isinstance(self.table, KeyTable):
-            self._records = rec.with_room(self._records, n_before, self.table.n_keys)
+        self._records = rec.with_room(self._records, n_before, self.table.n_keys)
         return readonly(numbers)
 
     def count(
         self, keys: Keys, hashes: NDArray[np.uint64], rows: NDArray[np.int32], batch: rec.Batch, first_row: int
     ) -> None:
         """Enter the listed rows of a batch, and count every purchase as an occasion."""
-        if isinstance(self.table, TaggedTable) and isinstance(keys, FixedKeys):
+        if isinstance(self.table, CustomerTable):
             self.overflow |= self.table.count(keys, hashes, rows, batch, first_row)
             return
         numbers = self.number(keys, hashes, rows)
         self.overflow |= rec.count_rows(self.records, rows, numbers, *batch, first_row)
+
+    def merge(
+        self, keys: Keys, hashes: NDArray[np.uint64], rows: NDArray[np.int32], columns: rec.Columns
+    ) -> NDArray[np.int32]:
+        """Merge the listed customers of another table; return their numbers where pairs need them, else none."""
+        if isinstance(self.table, CustomerTable):
+            self.overflow |= self.table.merge(keys, hashes, rows, columns)
+            return _NO_NUMBERS
+        numbers = self.number(keys, hashes, rows)
+        self.overflow |= rec.merge_records(self.records, rows, numbers, *columns, self.pairs is None)
+        return numbers
 
     def enter_values(self, rows: NDArray[np.int32], numbers: NDArray[np.int32], values: NDArray[np.int64]) -> None:
         """Count the occasion values[rows[j]] of customer numbers[j] where it is new."""

@@ -5,50 +5,68 @@ from typing import Literal, get_args
 
 import numpy as np
 
+from kernels import records as rec
+from kernels._jit import readonly
+from kernels.customers import CustomerTable
 from kernels.day_counts import DayCounts
-from kernels.keys import ByteKeys, FixedKeys, Keys, stable_hash
+from kernels.keys import ByteKeys, FixedKeys, Keys, WideKeys, hash_keys, stable_hash
 from kernels.money import Amounts
 from kernels.recency import recency_days
 from kernels.rfm import Occasion, Plan, Refunds, RfmTable, Rows, sums_fit, sums_to_float
 from kernels.slots import FIRST_CAPACITY, grown, new_slots
 
 AmountKind = Literal["float", "integer", "decimal"]
+KeyKind = Literal["fixed", "wide", "bytes"]
 _N = 4
 
 
-def _ids(fixed: bool) -> Keys:
-    """Return the ids 0 … 3, as integers or as one byte each."""
-    if fixed:
+def _ids(kind: KeyKind) -> Keys:
+    """Return the ids 0 … 3, as integers, as 16 bytes or as one byte each."""
+    if kind == "fixed":
         return FixedKeys(np.arange(_N, dtype=np.uint64))
+    if kind == "wide":
+        return WideKeys(np.arange(2 * _N, dtype=np.uint64).reshape(_N, 2))
     return ByteKeys(np.arange(_N, dtype=np.uint8), np.arange(_N, dtype=np.int64), np.ones(_N, dtype=np.int32))
 
 
-def _aggregate(kind: AmountKind, occasion: Occasion, fixed_ids: bool, fixed_orders: bool) -> None:
+def _aggregate(kind: AmountKind, occasion: Occasion, id_kind: KeyKind, fixed_orders: bool) -> None:
     """Send one batch through a table, export it, and merge it into another one of two shards."""
     limits = np.iinfo(np.int64)
     zone = np.zeros(1, dtype=np.int64), np.zeros(2, dtype=np.int64)
-    plan = Plan(occasion, Refunds.NET, limits.min, limits.max, 1, *zone, kind, fixed_ids, fixed_orders)
+    window, ids_of = (limits.min, limits.max), (id_kind == "fixed", fixed_orders, id_kind == "wide")
+    plan = Plan(occasion, Refunds.NET, *window, 1, *zone, kind, *ids_of)
     amounts: Amounts = np.ones(_N, dtype=np.float64)
     if kind != "float":
         amounts = np.ones(_N if kind == "integer" else (_N, 2), dtype=np.int64)
     amounts[0] *= -1  # a refund: the first one's row is looked for
     table, other = RfmTable(plan), RfmTable(plan, n_shards=2)
-    ids, orders, ticks = _ids(fixed_ids), _ids(fixed_orders), np.arange(_N, dtype=np.int64)
+    ids, orders = _ids(id_kind), _ids("fixed" if fixed_orders else "bytes")
+    ticks = np.arange(_N, dtype=np.int64)
     table.add(Rows(ids, ticks, amounts, orders), 0)
     other.add(Rows(ids, ticks + 1, amounts, orders, np.ones(_N, dtype=np.bool_)), _N)
     other.merge(table.export())
     other.finish()
 
 
+def _grow() -> None:
+    """Send more customers to a table than it has room for at first."""
+    n, keys = 200, FixedKeys(np.arange(200, dtype=np.uint64))
+    bought, ticks, amounts = np.full(n, rec.PURCHASE, dtype=np.uint8), np.zeros(n, dtype=np.int64), np.zeros(n)
+    batch = rec.Batch(readonly(bought), readonly(ticks), readonly(amounts))
+    CustomerTable(False, 0).count(keys, hash_keys(keys, 0), np.arange(n, dtype=np.int32), batch, 0)
+
+
 def warm() -> None:
     """Compile every kernel that the aggregation uses."""
-    for kind, fixed_ids in product(get_args(AmountKind), (True, False)):
-        _aggregate(kind, Occasion.ROW, fixed_ids, True)
+    for kind, id_kind in product(get_args(AmountKind), get_args(KeyKind)):
+        _aggregate(kind, Occasion.ROW, id_kind, True)
     for occasion, fixed_orders in product((Occasion.TIME, Occasion.DAY, Occasion.ORDER), (True, False)):
-        _aggregate("float", occasion, True, fixed_orders)
-        _aggregate("integer", occasion, True, fixed_orders)
+        _aggregate("float", occasion, "fixed", fixed_orders)
+        _aggregate("integer", occasion, "fixed", fixed_orders)
     grown(new_slots(FIRST_CAPACITY))
-    stable_hash(_ids(True))
+    _grow()
+    for id_kind in get_args(KeyKind):
+        stable_hash(_ids(id_kind))
     sums = np.zeros((1, 2), dtype=np.int64)
     sums_to_float(sums, 2)
     sums_fit(sums, "int64")

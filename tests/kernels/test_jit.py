@@ -10,12 +10,14 @@ import pytest
 from kernels import _jit
 from kernels._jit import (
     bits_float,
+    count_ones,
     equal_bytes,
+    equal_of_16,
     float_bits,
     fold_multiply,
     kernel,
-    largest_of_8,
     load_u64,
+    lowest_one,
     prefetch,
     readonly,
     store_u64,
@@ -39,21 +41,45 @@ def test_instructions(word: int) -> None:
 
 
 @kernel
-def _compare(words: np.ndarray, word: np.uint32, a: np.ndarray, b: np.ndarray, n: int) -> tuple[int, bool]:  # type: ignore[type-arg]
-    return largest_of_8(words, 16, word), equal_bytes(a, 1, b, 2, n)
+def _compare(a: np.ndarray, b: np.ndarray, n: int) -> bool:  # type: ignore[type-arg]
+    prefetch(a.reshape(10, 2), 9)
+    return equal_bytes(a, 1, b, 2, n)
 
 
-@pytest.mark.parametrize("word", [0, 7, 2**32 - 1])
-def test_a_bucket_is_compared_at_once(word: int) -> None:
-    words = np.zeros(32, dtype=np.uint32)
-    words[[16, 19, 23]] = word
-    words[24:] = [5, 90, 91, 2**32 - 2, 92, 93, 94, 6]
-    expected = max(words[24 + i] for i in range(8) if words[16 + i] == word)
+def test_bytes_are_compared() -> None:
     a, b = np.arange(20, dtype=np.uint8), np.arange(20, dtype=np.uint8) - 1
-    assert _compare(words, np.uint32(word), a, b, 18) == (expected, True)
+    assert _compare(a, b, 18)
     b[10] = 0
-    assert _compare(words, np.uint32(1), a, b, 9) == (0, False)
-    assert _compare(words, np.uint32(1), a, b, 8) == (0, True)
+    assert not _compare(a, b, 9)
+    assert _compare(a, b, 8)
+
+
+@kernel
+def _look(group: np.ndarray, byte: np.uint8) -> tuple[np.uint64, np.uint64, np.int64]:  # type: ignore[type-arg]
+    equal = equal_of_16(group, 16, byte)
+    return equal, lowest_one(equal), count_ones(equal)
+
+
+@pytest.mark.parametrize("places", [[], [0], [15], [3, 7, 8], list(range(16))])
+def test_a_group_is_compared_at_once(places: list[int]) -> None:
+    raw = np.zeros(128, dtype=np.uint8)
+    group = raw[-raw.ctypes.data % 64 :][:48]
+    group[:16] = group[32:] = 9
+    group[16 + np.array(places, dtype=np.int64)] = 9
+    expected = sum(1 << place for place in places), min(places, default=64), len(places)
+    assert tuple(map(int, _look(group, np.uint8(9)))) == expected
+    full = np.uint64(2**64 - 1)
+    assert (int(count_ones_of(full)), int(lowest_of(np.uint64(1 << 63)))) == (64, 63)
+
+
+@kernel
+def count_ones_of(word: np.uint64) -> np.int64:
+    return count_ones(word)
+
+
+@kernel
+def lowest_of(word: np.uint64) -> np.uint64:
+    return lowest_one(word)
 
 
 def test_readonly_is_a_view() -> None:

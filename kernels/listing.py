@@ -1,0 +1,299 @@
+"""Records become columns, customers in the order of their first kept row.
+
+    place of a customer = how many customers have a smaller first_row
+
+Row numbers are a bitmap, and a place is a count of the bits before it (rank; Jacobson 1989), so that nothing is sorted:
+two lookups in L2 a customer. Row numbers that clash, as those of tables since merged may, or that lie far apart are
+sorted, and ties are ordered by a hash of the id alone: the same for every seed and number of shards.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernels import records as rec
+from kernels._jit import count_ones, kernel, lowest_one, prefetch, readonly
+from kernels._run import Run, run_serially
+from kernels.customers import CustomerTable
+from kernels.hashing import FixedKeys, Keys, WideKeys, stable_hash
+from kernels.keys import concatenate_keys, take_keys
+from kernels.money import Amounts, get_sum
+from kernels.recency import NO_PURCHASE
+from kernels.shard import Shard
+from kernels.slots import ONE, TWO, ZERO
+
+_AHEAD = 32  # customers between a prefetch and its use
+_FEW_WORDS = 1 << 17  # 1 MiB of bitmap is always worth it
+_SIX, _LOW_SIX = np.uint64(6), np.uint64(63)
+
+
+class Customers(NamedTuple):
+    """One customer per place."""
+
+    keys: Keys  # [n]
+    first_row: NDArray[np.int64]  # [n] global number of the first kept row
+    first_tick: NDArray[np.int64]  # [n] first purchase; INT64_MIN: no purchase
+    last_tick: NDArray[np.int64]  # [n] last purchase; INT64_MIN: no purchase
+    frequency: NDArray[np.int64]  # [n]
+    sums: Amounts  # [n] float, [n, 2] integer and decimal as (low, high) words
+
+
+class _Part(NamedTuple):
+    """The customers of one shard that are to be listed."""
+
+    slots: NDArray[np.int32]  # [n] places of their records
+    first_rows: NDArray[np.int64]  # [n]
+
+
+@kernel
+def _select(
+    records: NDArray[np.void],
+    occupied: NDArray[np.uint8],
+    with_all: bool,
+    slots: NDArray[np.int32],
+    first_rows: NDArray[np.int64],
+) -> int:
+    """Write where the customers' records are, and their first rows; return how many have a kept row, or all are."""
+    n = 0
+    for slot in range(len(occupied)):
+        if occupied[slot] != 0 and (with_all or records[slot]["first_row"] != rec.NEVER):
+            slots[n] = slot
+            first_rows[n] = records[slot]["first_row"]
+            n += 1
+    return n
+
+
+@kernel
+def _mark(first_rows: NDArray[np.int64], lowest: int, ranks: NDArray[np.uint64]) -> bool:
+    """Set the bit of every row less lowest; tell whether one was set before. ranks uint64[2·words]: bits, 0, bits, …"""
+    clash = ZERO
+    for i in range(len(first_rows)):
+        row = np.uint64(first_rows[i] - lowest)
+        bit = ONE << (row & _LOW_SIX)
+        word = (row >> _SIX) * TWO
+        clash |= ranks[word] & bit
+        ranks[word] |= bit
+    return bool(clash != ZERO)
+
+
+@kernel
+def _unite(ranks: NDArray[np.uint64], out: NDArray[np.uint64]) -> bool:
+    """Add the bits of ranks to out; tell whether one was set before."""
+    clash = ZERO
+    for word in range(0, len(out), 2):
+        clash |= out[word] & ranks[word]
+        out[word] |= ranks[word]
+    return bool(clash != ZERO)
+
+
+@kernel
+def _rank(ranks: NDArray[np.uint64]) -> None:
+    """Write after each word how many bits are set before it."""
+    n = 0
+    for word in range(0, len(ranks), 2):
+        ranks[word + 1] = np.uint64(n)
+        n += int(count_ones(ranks[word]))
+
+
+@kernel
+def _arrange(
+    slots: NDArray[np.int32],
+    first_rows: NDArray[np.int64],
+    lowest: int,
+    own: NDArray[np.uint64],
+    ranks: NDArray[np.uint64],
+    order: NDArray[np.int32],
+    places: NDArray[np.int64],
+) -> None:
+    """Write the slots in the order of their first rows, and each one's place among all; own has this shard's bits."""
+    for i in range(len(slots)):
+        row = np.uint64(first_rows[i] - lowest)
+        word = (row >> _SIX) * TWO
+        below = own[word] & ((ONE << (row & _LOW_SIX)) - ONE)
+        order[np.int64(own[word + ONE]) + count_ones(below)] = slots[i]
+    n = 0
+    for start in range(0, len(own), 2):
+        bits = own[start]
+        while bits != ZERO:
+            below = ranks[start] & ((ONE << lowest_one(bits)) - ONE)
+            places[n] = np.int64(ranks[start + 1]) + count_ones(below)
+            n += 1
+            bits &= bits - ONE
+
+
+@kernel
+def _gather(
+    records: NDArray[np.void],
+    order: NDArray[np.int32],
+    places: NDArray[np.int64],
+    start: int,
+    first_rows: NDArray[np.int64],
+    first_ticks: NDArray[np.int64],
+    last_ticks: NDArray[np.int64],
+    frequencies: NDArray[np.int64],
+    sums: Any,
+    words: Any,
+) -> None:
+    """Write record order[k] to place places[k] of the columns, from k = start on and then round.
+
+    Both ticks are INT64_MIN where there was no purchase. words uint64[n] or [n, 2], the ids in the records; [0]: none.
+    """
+    for turn in range(2):
+        first, stop = (start, len(order)) if turn == 0 else (0, start)
+        for k in range(first, stop):
+            if k + _AHEAD < stop:
+                prefetch(records, np.int64(order[k + _AHEAD]))
+            slot, place = np.uint64(order[k]), np.uint64(places[k])
+            last = records[slot]["last_tick"]
+            first_rows[place] = records[slot]["first_row"]
+            first_ticks[place] = NO_PURCHASE if last == NO_PURCHASE else records[slot]["first_tick"]
+            last_ticks[place] = last
+            frequencies[place] = records[slot]["frequency"]
+            get_sum(records[slot], sums, int(place))
+            if words.ndim == 2:
+                words[place, 0] = np.uint64(records[slot]["last_value"])
+                words[place, 1] = np.uint64(records[slot]["first_value"])
+            elif len(words) != 0:
+                words[place] = np.uint64(records[slot]["last_value"])
+
+
+def _shifts(parts: Sequence[_Part]) -> list[int]:
+    """Return where each part starts when they are put one after the other, and where the last one ends."""
+    return [0, *np.cumsum([len(part.slots) for part in parts]).tolist()]
+
+
+def _selected(shards: Sequence[Shard], with_all: bool, run: Run) -> list[_Part]:
+    """Return the customers of each shard that have a kept row, or all of them."""
+    parts = [_Part(np.empty(s.table.n_keys, dtype=np.int32), np.empty(s.table.n_keys, dtype=np.int64)) for s in shards]
+
+    def work(number: int) -> None:
+        shard, part = shards[number], parts[number]
+        n = _select(shard.records, readonly(shard.occupied), with_all, *part)
+        parts[number] = _Part(part.slots[:n], part.first_rows[:n])
+
+    run([partial(work, number) for number in range(len(shards))])
+    return parts
+
+
+def _ranked(parts: Sequence[_Part], run: Run) -> list[tuple[NDArray[np.int32], NDArray[np.int64]]] | None:
+    """Return each shard's slots in the order of first_row, and their places; None where only sorting will do."""
+    n = sum(len(part.slots) for part in parts)
+    lowest = min((int(part.first_rows.min()) for part in parts if len(part.slots)), default=0)
+    highest = max((int(part.first_rows.max()) for part in parts if len(part.slots)), default=0)
+    n_words = (highest - lowest) // 64 + 1
+    if n_words > max(_FEW_WORDS, 2 * n):
+        return None
+    marks = [np.zeros(2 * n_words, dtype=np.uint64) for _ in parts]
+    clashes = [False] * len(parts)
+
+    def mark(number: int) -> None:
+        clashes[number] = _mark(readonly(parts[number].first_rows), lowest, marks[number])
+        if len(parts) > 1:
+            _rank(marks[number])
+
+    run([partial(mark, number) for number in range(len(parts))])
+    ranks = marks[0] if len(parts) == 1 else np.zeros(2 * n_words, dtype=np.uint64)
+    for own in marks if len(parts) > 1 else []:
+        clashes.append(_unite(readonly(own), ranks))
+    if any(clashes):
+        return None
+    _rank(ranks)
+    arranged = [(np.empty(len(p.slots), dtype=np.int32), np.empty(len(p.slots), dtype=np.int64)) for p in parts]
+
+    def arrange(number: int) -> None:
+        slots, first_rows = parts[number]
+        bits = readonly(marks[number]), readonly(ranks)
+        _arrange(readonly(slots), readonly(first_rows), lowest, *bits, *arranged[number])
+
+    run([partial(arrange, number) for number in range(len(parts))])
+    return arranged
+
+
+def _sorted(
+    shards: Sequence[Shard], parts: Sequence[_Part], identify: Callable[[Keys], Keys] | None
+) -> list[tuple[NDArray[np.int32], NDArray[np.int64]]]:
+    """Do as _ranked for any row numbers; of equal ones, the smaller stable hash goes first."""
+    first = np.concatenate([part.first_rows for part in parts])
+    order = np.argsort(first, kind="stable")
+    if bool((first[order[1:]] == first[order[:-1]]).any()):  # rows numbered twice, by tables since merged
+        keys = _keys_at(shards, [part.slots for part in parts])
+        order = np.lexsort((stable_hash(keys if identify is None else identify(keys)), first))
+    shifts = _shifts(parts)
+    owner = np.searchsorted(shifts, order, side="right") - 1
+    places = [np.flatnonzero(owner == number) for number in range(len(parts))]
+    return [(part.slots[order[own] - shift], own) for part, own, shift in zip(parts, places, shifts, strict=False)]
+
+
+def _keys_at(
+    shards: Sequence[Shard], slots: Sequence[NDArray[np.int32]], places: Sequence[NDArray[np.int64]] | None = None
+) -> Keys:
+    """Return the ids of the slots of each shard, one shard after the other, or at the places given."""
+    in_records = [(s.table, own) for s, own in zip(shards, slots, strict=True) if isinstance(s.table, CustomerTable)]
+    if in_records:
+        return concatenate_keys([table.keys_at(own) for table, own in in_records])
+    shifts = np.cumsum([0] + [shard.table.n_keys for shard in shards])
+    source = np.concatenate([own.astype(np.int64) + shift for own, shift in zip(slots, shifts, strict=False)])
+    if places is not None:
+        placed = np.empty_like(source)
+        placed[np.concatenate(places)] = source
+        source = placed
+    keys = [shard.table.keys() for shard in shards if not isinstance(shard.table, CustomerTable)]
+    return take_keys(concatenate_keys(keys), source)
+
+
+def _written(
+    shards: Sequence[Shard],
+    arranged: Sequence[tuple[NDArray[np.int32], NDArray[np.int64]]],
+    float_sums: bool,
+    run: Run,
+) -> Customers:
+    """Return the columns of the records at each shard's slots, each at its place."""
+    n = sum(len(order) for order, _ in arranged)
+    first_row, first_tick, last_tick, frequency = (np.empty(n, dtype=np.int64) for _ in range(4))
+    sums: Amounts = np.empty(n, dtype=np.float64) if float_sums else np.empty((n, 2), dtype=np.int64)
+    table, words = shards[0].table, np.empty(0, dtype=np.uint64)
+    if isinstance(table, CustomerTable):
+        words = np.empty((n, 2) if table.wide else n, dtype=np.uint64)
+
+    def work(number: int) -> None:
+        # each shard from another part of the places on: two threads at the same one would share every cache line
+        order, places = arranged[number]
+        columns = first_row, first_tick, last_tick, frequency, sums, words
+        start = len(order) * number // len(shards)
+        _gather(shards[number].records, readonly(order), readonly(places), start, *columns)
+
+    run([partial(work, number) for number in range(len(shards))])
+    if isinstance(table, CustomerTable):
+        keys: Keys = WideKeys(words) if table.wide else FixedKeys(words)
+    else:
+        keys = _keys_at(shards, [order for order, _ in arranged], [places for _, places in arranged])
+    return Customers(keys, first_row, first_tick, last_tick, frequency, sums)
+
+
+def list_all(shards: Sequence[Shard], float_sums: bool, run: Run = run_serially) -> Customers:
+    """Return every customer, also those without a kept row, by shard and slot; a KeyTable's slots are its numbers."""
+    parts = _selected(shards, True, run)
+    shifts = _shifts(parts)
+    places = [np.arange(start, stop) for start, stop in pairwise(shifts)]
+    return _written(shards, [(part.slots, own) for part, own in zip(parts, places, strict=True)], float_sums, run)
+
+
+def list_in_order(
+    shards: Sequence[Shard],
+    float_sums: bool,
+    run: Run = run_serially,
+    identify: Callable[[Keys], Keys] | None = None,
+) -> Customers:
+    """Return the customers that have a kept row, in the order of their first one.
+
+    identify turns keys into those whose values decide between equal row numbers: the caller's keys may be codes.
+    """
+    parts = _selected(shards, False, run)
+    arranged = _ranked(parts, run)
+    if arranged is None:
+        arranged = _sorted(shards, parts, identify)
+    return _written(shards, arranged, float_sums, run)
