@@ -5,6 +5,8 @@
 Clipped, so that a table of days costs the same whatever times are sent; what lies outside counts in the outermost day.
 """
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -73,6 +75,6 @@ class DayCounts:
             raise ValueError("percentile: found no rows, wanted at least one; add rows first")
         place = p * (self.n_rows - 1) / 100
         running = np.cumsum(self._counts[self._first : self._last + 1])
-        low, high = np.searchsorted(running, [int(place), int(np.ceil(place))], side="right").tolist()
+        low, high = (int(np.searchsorted(running, rank, side="right")) for rank in (int(place), math.ceil(place)))
         day = low + int((place - int(place)) * (high - low))
         return (day + self._first + FIRST_DAY) * self.ticks_per_day
