@@ -59,7 +59,7 @@ __all__ = [
 ]
 
 _ARENA_START = 8  # the first entry leaves 8 bytes before it, so that a short key is read as the end of a word
-_ARENA_SLACK = 8  # and as many after the last one: a length is read and written as a whole word
+_ARENA_SLACK = 8  # and as many after the last one: lengths are read and written as whole words, keys written so
 _HEADER = 4
 
 
@@ -145,8 +145,12 @@ def _number_bytes(
             slots[slot] = tag << HALF | np.uint64(n)
             slots[slot + FOUR] = np.uint64(used)
             store_u64(arena, used, np.uint64(length))
-            for i in range(length):
-                arena[used + _HEADER + i] = data[starts[row] + i]
+            if starts[row] + length + 8 <= len(data):
+                for i in range(0, length, 8):
+                    store_u64(arena, used + _HEADER + i, load_u64(data, starts[row] + i))
+            else:
+                for i in range(length):
+                    arena[used + _HEADER + i] = data[starts[row] + i]
             used += _HEADER + length
         out[j] = np.int64(slots[slot] & LOW_HALF) - 1
     return len(rows), n, used
@@ -180,10 +184,15 @@ def _copy_bytes(
     out_starts: NDArray[np.int64],
     out: NDArray[np.uint8],
 ) -> None:
-    """Copy key i from data to out[out_starts[i]:]."""
+    """Copy key i from data to out[out_starts[i]:], word by word: what is written too much the next key overwrites."""
     for i in range(len(starts)):
-        for b in range(int(lengths[i])):
-            out[out_starts[i] + b] = data[starts[i] + b]
+        start, out_start, length = starts[i], out_starts[i], int(lengths[i])
+        if start + length + 8 <= len(data):
+            for b in range(0, length, 8):
+                store_u64(out, out_start + b, load_u64(data, start + b))
+        else:
+            for b in range(length):
+                out[out_start + b] = data[start + b]
 
 
 def take_keys(keys: Keys, order: NDArray[np.int64] | None = None) -> Keys:
@@ -196,10 +205,11 @@ def take_keys(keys: Keys, order: NDArray[np.int64] | None = None) -> Keys:
     if order is not None:
         starts, lengths = starts[order], lengths[order]
     ends = np.cumsum(lengths, dtype=np.int64)
-    data = np.empty(int(ends[-1]) if len(ends) else 0, dtype=np.uint8)
+    n_bytes = int(ends[-1]) if len(ends) else 0
+    data = np.empty(n_bytes + 8, dtype=np.uint8)
     out_starts = ends - lengths
     _copy_bytes(readonly(keys.data), readonly(starts), readonly(lengths), readonly(out_starts), data)
-    return ByteKeys(data, out_starts, lengths)
+    return ByteKeys(data[:n_bytes], out_starts, lengths)
 
 
 def concatenate_keys(parts: list[Keys]) -> Keys:
@@ -286,7 +296,11 @@ class KeyTable:
             bits = np.empty(self.n_keys, dtype=np.uint64)
             _list_fixed(readonly(self._slots), bits)
             return FixedKeys(bits)
+        return take_keys(self.places())
+
+    def places(self) -> ByteKeys:
+        """Return keys made of bytes by number, where they stand in the table, until another one comes."""
         starts = np.empty(self.n_keys, dtype=np.int64)
         lengths = np.empty(self.n_keys, dtype=np.int32)
         _list_bytes(readonly(self._arena), starts, lengths)
-        return take_keys(ByteKeys(self._arena, starts, lengths))
+        return ByteKeys(self._arena, starts, lengths)

@@ -9,11 +9,14 @@ from kernels import records as rec
 from kernels._jit import readonly
 from kernels.customers import CustomerTable
 from kernels.day_counts import DayCounts
+from kernels.dictionaries import Entries
+from kernels.interning import Interner
 from kernels.keys import ByteKeys, FixedKeys, Keys, WideKeys, hash_keys, stable_hash
 from kernels.money import Amounts
 from kernels.recency import recency_days
 from kernels.rfm import Occasion, Plan, Refunds, RfmTable, Rows, sums_fit, sums_to_float
 from kernels.slots import FIRST_CAPACITY, grown, new_slots
+from kernels.texts import unpack_texts
 
 AmountKind = Literal["float", "integer", "decimal"]
 KeyKind = Literal["fixed", "wide", "bytes"]
@@ -56,8 +59,20 @@ def _grow() -> None:
     CustomerTable(False, 0).count(keys, hash_keys(keys, 0), np.arange(n, dtype=np.int32), batch, 0)
 
 
+def _warm_texts() -> None:
+    """Pack, number and look up texts, with offsets and indices of both kinds, and take them back."""
+    interner, data = Interner(), np.arange(40, dtype=np.uint8)
+    offsets, indices = np.array([0, 1, 40]), np.array([0, 1])
+    for wide, place, index in product((True, False), (np.int32, np.int64), (np.int32, np.int64)):
+        entries = Entries(data, offsets.astype(place), interner, wide)
+        keys = entries.keys_of(indices.astype(index))
+        if isinstance(keys, WideKeys):
+            unpack_texts(keys, interner.texts())
+
+
 def warm() -> None:
     """Compile every kernel that the aggregation uses."""
+    _warm_texts()
     for kind, id_kind in product(get_args(AmountKind), get_args(KeyKind)):
         _aggregate(kind, Occasion.ROW, id_kind, True)
     for occasion, fixed_orders in product((Occasion.TIME, Occasion.DAY, Occasion.ORDER), (True, False)):

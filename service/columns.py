@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from kernels.dictionaries import spans
 from kernels.keys import ByteKeys, FixedKeys, Keys
 from proto.errors import ErrorCode, RequestError
 
@@ -23,15 +24,19 @@ __all__ = [
     "TimeUnit",
     "amount_array",
     "amount_kind",
+    "dictionary_indices",
     "feature_array",
     "find_holes",
     "id_column",
     "is_fixed_id",
     "keys_of",
     "monetary_column",
+    "text_values",
     "ticks_of",
     "time_column",
     "time_unit",
+    "uuid_keys",
+    "uuid_words",
 ]
 
 Bools = npt.NDArray[np.bool_]
@@ -73,30 +78,42 @@ def keys_of(array: pa.Array) -> Keys:
         values = _values(array, array.type.to_pandas_dtype())
         return FixedKeys(values.astype(np.int64).view(np.uint64))
     if pa.types.is_dictionary(array.type):
-        words = keys_of(array.dictionary)
-        assert isinstance(words, ByteKeys)
-        if len(array.dictionary) == 0:
-            nothing = np.zeros(len(array), np.int64)
-            return ByteKeys(words.data, nothing, nothing.astype(np.int32))
-        indices = _values(array.indices, array.type.index_type.to_pandas_dtype())
-        if array.indices.null_count:
-            indices = np.where(pc.is_valid(array.indices).to_numpy(zero_copy_only=False), indices, 0)
-        return ByteKeys(words.data, words.starts[indices], words.lengths[indices])
+        data, offsets = text_values(array.dictionary)
+        return ByteKeys(data, *spans(offsets, dictionary_indices(array)))
     if pa.types.is_fixed_size_binary(array.type):
-        data = array.buffers()[1]
-        starts = (np.arange(len(array), dtype=np.int64) + array.offset) * UUID_BYTES
-        lengths = np.full(len(array), UUID_BYTES, np.int32)
-        return ByteKeys(_bytes(data), starts, lengths)
+        return uuid_keys(uuid_words(array))
+    data, offsets = text_values(array)
+    return ByteKeys(data, offsets[:-1].astype(np.int64), np.diff(offsets).astype(np.int32))
+
+
+def text_values(array: pa.Array) -> tuple[npt.NDArray[np.uint8], npt.NDArray[Any]]:
+    """The bytes of a text column, and its offsets into them, int32 or int64[n + 1]."""
     dtype = np.dtype(np.int64 if pa.types.is_large_string(array.type) else np.int32)
-    _, offsets_buffer, data = array.buffers()
-    if offsets_buffer is None or len(array) == 0:
-        return ByteKeys(np.zeros(0, np.uint8), np.zeros(0, np.int64), np.zeros(0, np.int32))
-    offsets = _view(offsets_buffer, dtype, array.offset, len(array) + 1)
-    return ByteKeys(_bytes(data), offsets[:-1].astype(np.int64), np.diff(offsets).astype(np.int32))
+    _, offsets, data = array.buffers()
+    if offsets is None or len(array) == 0:
+        return np.zeros(0, np.uint8), np.zeros(len(array) + 1, dtype)
+    values = np.zeros(0, np.uint8) if data is None else np.frombuffer(data, np.uint8)
+    return values, _view(offsets, dtype, array.offset, len(array) + 1)
 
 
-def _bytes(buffer: pa.Buffer | None) -> npt.NDArray[np.uint8]:
-    return np.zeros(0, np.uint8) if buffer is None else np.frombuffer(buffer, np.uint8)
+def dictionary_indices(array: pa.Array) -> npt.NDArray[Any]:
+    """Which entry each row points at, int32 or int64[n]; a missing one points anywhere, also outside the dictionary."""
+    indices: npt.NDArray[Any] = _values(array.indices, array.type.index_type.to_pandas_dtype())
+    if indices.dtype in (np.int32, np.int64):
+        return indices
+    return indices.astype(np.int32 if indices.dtype.itemsize < np.dtype(np.int32).itemsize else np.int64)
+
+
+def uuid_words(array: pa.Array) -> npt.NDArray[np.uint64]:
+    """UUIDs as uint64[n, 2]."""
+    return _view(array.buffers()[1], np.dtype(np.uint64), 2 * array.offset, 2 * len(array)).reshape(-1, 2)
+
+
+def uuid_keys(words: npt.NDArray[np.uint64]) -> ByteKeys:
+    """UUIDs as bytes."""
+    starts = np.arange(len(words), dtype=np.int64) * UUID_BYTES
+    data = np.ascontiguousarray(words).reshape(-1).view(np.uint8)
+    return ByteKeys(data, starts, np.full(len(words), UUID_BYTES, np.int32))
 
 
 def id_column(keys: Keys, id_type: pa.DataType) -> pa.Array:

@@ -29,6 +29,7 @@ from kernels.keys import FixedKeys, take_keys
 from kernels.rfm import Counts, Customers, Partial, sums_fit
 from proto.errors import ErrorCode, RequestError
 from service import columns as cols
+from service.identities import Identities
 from service.population import NO_PURCHASE
 
 __all__ = ["PARTIAL_KEY", "from_batch", "to_batch"]
@@ -40,7 +41,9 @@ NEVER = np.iinfo(np.int64).max  # first_row of a customer without a kept row
 Ints = npt.NDArray[np.int64]
 
 
-def to_batch(partial: Partial, types: dict[str, pa.DataType], facts: dict[str, Any]) -> pa.RecordBatch:
+def to_batch(
+    partial: Partial, types: dict[str, pa.DataType], facts: dict[str, Any], identities: Identities
+) -> pa.RecordBatch:
     """A table's state as one record batch; `types` are those of the input columns by our names.
 
     OverflowError when a sum has more than 38 digits.
@@ -54,7 +57,7 @@ def to_batch(partial: Partial, types: dict[str, pa.DataType], facts: dict[str, A
     missing = customers.last_tick == NO_PURCHASE
     never = customers.first_row == NEVER
     columns = {
-        "customer_id": cols.id_column(customers.keys, types["customer_id"]),
+        "customer_id": cols.id_column(identities.restore(customers.keys), types["customer_id"]),
         "first_row": pa.array(np.where(never, 0, customers.first_row), mask=never),
         "first_at": cols.time_column(customers.first_tick, missing, types["timestamp"]),
         "last_at": cols.time_column(customers.last_tick, missing, types["timestamp"]),
@@ -69,7 +72,7 @@ def to_batch(partial: Partial, types: dict[str, pa.DataType], facts: dict[str, A
     return pa.RecordBatch.from_arrays(list(columns.values()), schema=schema)
 
 
-def from_batch(batch: pa.RecordBatch, facts: dict[str, Any]) -> tuple[Partial, dict[str, Any]]:
+def from_batch(batch: pa.RecordBatch, facts: dict[str, Any], identities: Identities) -> tuple[Partial, dict[str, Any]]:
     """The state in a record batch and its metadata; RequestError when it was aggregated otherwise than `facts` say."""
     content = _content(batch.schema)
     for name, wanted in facts.items():
@@ -100,7 +103,7 @@ def from_batch(batch: pa.RecordBatch, facts: dict[str, Any]) -> tuple[Partial, d
             else:
                 orders = keys
     customers = Customers(
-        keys=cols.keys_of(batch["customer_id"]),
+        keys=identities.keys_of(batch["customer_id"]),
         first_row=first_row,
         first_tick=_ticks(batch["first_at"]),
         last_tick=_ticks(batch["last_at"]),

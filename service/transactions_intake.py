@@ -18,6 +18,7 @@ from proto.limits import Limits, over
 from proto.model import Aggregation, Notice
 from proto.schemas import Plan
 from service import columns as cols
+from service.identities import Identities
 from service.intake import Left
 from service.partial import from_batch, to_batch
 from service.population import Instant, Population, population_of_transactions
@@ -74,6 +75,9 @@ class TransactionsIntake:
         self._left = Left()
         self._fixed_as_of = None if as_of == "max" else self._instant(as_of, now_ns)
         self._days = DayCounts(self._unit.ticks_per_day) if as_of == "max" else None
+        self._identities = Identities(
+            self._types["customer_id"], count_rows=aggregation.occasion == "row", limits=limits, n_shards=n_shards
+        )
         self._table = RfmTable(self._kernel_plan(), n_shards)
         self._queue: list[_Piece] = []
         self._lock = threading.Lock()  # of what several pieces count in: what was left out, and the days
@@ -114,7 +118,8 @@ class TransactionsIntake:
             zone_transitions=zone.transitions * ticks_per_second,
             zone_offsets=zone.offsets * ticks_per_second,
             amount_kind=cols.amount_kind(self._types["amount"]),
-            fixed_ids=cols.is_fixed_id(self._types["customer_id"]),
+            fixed_ids=self._identities.kind == "fixed",
+            wide_ids=self._identities.kind == "wide",
             fixed_orders=cols.is_fixed_id(self._types["order_id"]) if "order_id" in self._types else None,
         )
 
@@ -154,7 +159,7 @@ class TransactionsIntake:
         holes = cols.find_holes(arrays, finite=("amount",))
         ticks = cols.ticks_of(arrays["timestamp"])
         rows = Rows(
-            customers=cols.keys_of(arrays["customer_id"]),
+            customers=self._identities.keys_of(arrays["customer_id"], holes.keep),
             ticks=ticks,
             amounts=cols.amount_array(
                 arrays["amount"], self._names["amount"], keep=holes.keep, rows_before=rows_before
@@ -204,13 +209,14 @@ class TransactionsIntake:
         self._aggregate()
         facts = {**self._facts(), "rows_in": self.rows_in, "nulls": self._left.nulls}
         try:
-            return to_batch(self._table.export(), self._types, {**facts, "not_finite": self._left.not_finite})
+            facts["not_finite"] = self._left.not_finite
+            return to_batch(self._table.export(), self._types, facts, self._identities)
         except OverflowError:
             raise self._overflow() from None
 
     def absorb(self, state: pa.RecordBatch) -> None:
         """Enters another intake's partial state, as if its rows had come here."""
-        theirs, facts = from_batch(state, self._facts())
+        theirs, facts = from_batch(state, self._facts(), self._identities)
         self._table.merge(theirs, self._team.run)
         self.rows_in += facts["rows_in"]
         if self.rows_in > self._limits.max_rows:
@@ -238,7 +244,8 @@ class TransactionsIntake:
         counts = self._table.counts
         if counts.overflow:
             raise self._overflow()
-        customers = self._table.finish()
+        customers = self._table.finish(self._team.run, self._identities.restore)
+        customers = customers._replace(keys=self._identities.restore(customers.keys))
         as_of, notices = self._fixed_as_of, []
         if as_of is None and counts.rows_kept:
             latest = int(counts.max_tick)

@@ -17,6 +17,7 @@ from service.pipeline import Job
 from service.threads import ThreadTeam
 
 N = 600
+DICTIONARY = pa.dictionary(pa.int16(), pa.utf8())
 FIELDS = "customer_id,recency_days,frequency,monetary,tenure_days,first_at,last_at"
 
 
@@ -24,7 +25,8 @@ def shop(id_type: pa.DataType, amount_type: pa.DataType) -> pa.Table:
     """Customers, refunds, ties and rows outside the window, in every part."""
     random = np.random.default_rng(7)
     numbers = random.integers(0, 60, N)
-    ids = [uuid.UUID(int=int(n)).bytes if id_type == pa.binary(16) else f"k{n}" for n in numbers]
+    texts = [f"k{n}" if n % 2 else f"a longer name for {n}" for n in numbers]
+    ids = [uuid.UUID(int=int(n)).bytes for n in numbers] if id_type == pa.binary(16) else texts
     orders = [f"o{n}" for n in random.integers(0, 200, N)]
     cents = random.integers(-500, 5_000, N)
     amounts = pa.array([Decimal(int(c)) / 100 for c in cents], pa.decimal128(12, 2))
@@ -78,7 +80,7 @@ def parts_of(table: pa.Table, **options: str) -> list[pa.RecordBatch]:
 
 
 @pytest.mark.parametrize("occasion", ["order", "time", "day", "row"])
-@pytest.mark.parametrize("id_type", [pa.int32(), pa.utf8(), pa.binary(16)], ids=str)
+@pytest.mark.parametrize("id_type", [pa.int32(), pa.utf8(), pa.binary(16), DICTIONARY], ids=str)
 @pytest.mark.parametrize("amount_type", [pa.int64(), pa.decimal128(12, 2), pa.float64()], ids=str)
 @pytest.mark.parametrize("n_threads", [1, 3])
 def test_merged_in_any_order(occasion: str, id_type: pa.DataType, amount_type: pa.DataType, n_threads: int) -> None:

@@ -1,0 +1,160 @@
+"""Dictionary-encoded texts as keys: what an entry is to a table is found out once, not for each row.
+
+    key of a row = entry[index of the row]
+
+An entry becomes its two words (see texts.py) or a number. Numbers are asked for only when a row uses the entry for the
+first time, so a batch costs its rows and a few bytes per entry, however often the dictionary changes.
+"""
+
+import threading
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kernels._jit import kernel, readonly
+from kernels.hashing import ByteKeys, FixedKeys, WideKeys
+from kernels.interning import Interner
+from kernels.texts import NO_NUMBER, pack_texts, put_numbers
+
+Offsets = NDArray[np.int32] | NDArray[np.int64]
+Indices = NDArray[np.int32] | NDArray[np.int64]
+
+_UNUSED, _LISTED = -1, -2  # codes of entries without a number
+_LISTED_WORD = np.uint64(33 << 56)  # and with NO_NUMBER their high words: no text has them
+_LAST_WORD = np.uint64((34 << 56) - 1)
+_ALL = np.zeros(0, dtype=np.uint8)
+
+
+@kernel
+def _look_up_codes(
+    codes: NDArray[np.int32], indices: NDArray[Any], keep: NDArray[np.uint8], out: NDArray[np.uint64]
+) -> int:
+    """Write out[i] = codes[indices[i]]; return how many kept rows point at an entry without a number.
+
+    An index outside the dictionary, as the slot of a missing value may hold, is taken as 0.
+    """
+    n, n_without = np.uint64(len(codes)), 0
+    for i in range(len(indices)):
+        index = np.uint64(indices[i])
+        code = codes[index if index < n else np.uint64(0)]
+        out[i] = np.uint64(code)
+        n_without += (code < 0) & (len(keep) == 0 or keep[i] != 0)
+    return n_without
+
+
+@kernel
+def _look_up_words(
+    words: NDArray[np.uint64], indices: NDArray[Any], keep: NDArray[np.uint8], out: NDArray[np.uint64]
+) -> int:
+    """Do the same for entries of two words: words uint64[n_entries, 2], out uint64[n, 2]."""
+    n, n_without = np.uint64(len(words)), 0
+    for i in range(len(indices)):
+        index = np.uint64(indices[i])
+        entry = index if index < n else np.uint64(0)
+        high = words[entry, 1]
+        out[i, 0] = words[entry, 0]
+        out[i, 1] = high
+        n_without += (NO_NUMBER <= high <= _LAST_WORD) & (len(keep) == 0 or keep[i] != 0)
+    return n_without
+
+
+@kernel
+def _list_codes(
+    codes: NDArray[np.int32], indices: NDArray[Any], keep: NDArray[np.uint8], out: NDArray[np.int32]
+) -> int:
+    """Write the entries without a number that kept rows point at to out, each once; return how many."""
+    n, n_listed = np.uint64(len(codes)), 0
+    for i in range(len(indices)):
+        index = np.uint64(indices[i])
+        entry = index if index < n else np.uint64(0)
+        if codes[entry] == _UNUSED and (len(keep) == 0 or keep[i] != 0):
+            codes[entry] = _LISTED
+            out[n_listed] = entry
+            n_listed += 1
+    return n_listed
+
+
+@kernel
+def _list_words(
+    words: NDArray[np.uint64], indices: NDArray[Any], keep: NDArray[np.uint8], out: NDArray[np.int32]
+) -> int:
+    """Do the same for entries of two words."""
+    n, n_listed = np.uint64(len(words)), 0
+    for i in range(len(indices)):
+        index = np.uint64(indices[i])
+        entry = index if index < n else np.uint64(0)
+        if words[entry, 1] == NO_NUMBER and (len(keep) == 0 or keep[i] != 0):
+            words[entry, 1] = _LISTED_WORD
+            out[n_listed] = entry
+            n_listed += 1
+    return n_listed
+
+
+@kernel
+def _spans(offsets: NDArray[Any], indices: NDArray[Any], starts: NDArray[np.int64], lengths: NDArray[np.int32]) -> None:
+    """Write where the texts of entries indices[i] are; an index outside the dictionary is taken as 0."""
+    n = np.uint64(len(offsets) - 1)
+    for i in range(len(indices)):
+        index = np.uint64(indices[i])
+        entry = index if index < n else np.uint64(0)
+        starts[i] = offsets[entry]
+        lengths[i] = offsets[entry + np.uint64(1)] - offsets[entry]
+
+
+def spans(offsets: Offsets, indices: Indices) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Return (starts int64[m], lengths int32[m]) of the entries indices[j]; all 0 when there is no entry.
+
+    offsets int32 or int64[n_entries + 1]; an index outside 0 … n_entries - 1 is taken as 0.
+    """
+    n = len(indices)
+    if len(offsets) == 1:
+        return np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int32)
+    starts, lengths = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int32)
+    _spans(readonly(offsets), readonly(indices), starts, lengths)
+    return starts, lengths
+
+
+class Entries:
+    """The entries of one dictionary as keys: entry i is data[offsets[i] : offsets[i + 1]]."""
+
+    def __init__(self, data: NDArray[np.uint8], offsets: Offsets, interner: Interner, wide: bool) -> None:
+        self._data, self._offsets, self._interner, self._wide = data, offsets, interner, wide
+        self._lock = threading.Lock()  # of the entries without a number
+        n = len(offsets) - 1
+        self._codes = np.full(0 if wide else n, _UNUSED, dtype=np.int32)
+        self._words = np.empty((n if wide else 0, 2), dtype=np.uint64)
+        if wide:
+            pack_texts(data, offsets[:-1], offsets[1:], self._words)
+
+    def keys_of(self, indices: Indices, keep: NDArray[np.bool_] | None = None) -> FixedKeys | WideKeys:
+        """Return the key of each row's entry; without meaning where keep bool[n] is False. In any thread."""
+        out = np.empty((len(indices), 2) if self._wide else len(indices), dtype=np.uint64)
+        kept = readonly(_ALL if keep is None else keep.view(np.uint8))
+        indices = readonly(indices)  # type: ignore[assignment]
+        if len(self._offsets) == 1:  # nothing but missing ids
+            out[:] = 0
+        elif self._look_up(indices, kept, out):
+            with self._lock:
+                self._number_entries(indices, kept)
+            self._look_up(indices, kept, out)
+        return WideKeys(out) if self._wide else FixedKeys(out)
+
+    def _look_up(self, indices: Indices, keep: NDArray[np.uint8], out: NDArray[np.uint64]) -> int:
+        """Write what is known; return how many kept rows still lack their key."""
+        if self._wide:
+            return _look_up_words(self._words, indices, keep, out)
+        return _look_up_codes(self._codes, indices, keep, out)
+
+    def _number_entries(self, indices: Indices, keep: NDArray[np.uint8]) -> None:
+        """Give numbers to the entries that the kept rows point at."""
+        listed = np.empty(len(indices), dtype=np.int32)
+        if self._wide:
+            entries = listed[: _list_words(self._words, indices, keep, listed)]
+        else:
+            entries = listed[: _list_codes(self._codes, indices, keep, listed)]
+        numbers = self._interner.number(ByteKeys(self._data, *spans(self._offsets, entries)))
+        if self._wide:
+            put_numbers(self._words, entries, numbers)
+        else:
+            self._codes[entries] = numbers
