@@ -97,7 +97,7 @@ def _limits() -> str:
         "max_rows_per_batch": "rows in one record batch",
         "max_rows": "rows in one request",
         "max_customers": "customers in one request",
-        "max_pairs": "distinct (customer, occasion) pairs; `occasion=row` needs none",
+        "max_pairs": "distinct (customer, occasion) pairs beyond each customer's first; `occasion=row` needs none",
         "max_string_bytes": "text of distinct ids",
     }
     rows = [(f"`{name}`", f"{value:,}", meanings[name]) for name, value in Limits()._asdict().items()]

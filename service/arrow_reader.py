@@ -21,7 +21,7 @@ from proto.limits import Limits, over
 from proto.media import Shape
 from proto.schemas import MODEL_KEY, Wanted, check_schema
 
-__all__ = ["ArrowReader", "canonical_schema", "read_arrow", "validated"]
+__all__ = ["ArrowReader", "canonical", "canonical_schema", "read_arrow", "validated"]
 
 _VIEW = pa.string_view().id
 _VALUES_REMEDY = "Write the data again with an Arrow library."
@@ -75,8 +75,11 @@ def validated(batch: pa.RecordBatch, limits: Limits, *, views: bool) -> pa.Recor
         raise RequestError(
             ErrorCode.MALFORMED_BODY, f"The data is damaged: {str(error)[:300]}. {_VALUES_REMEDY}"
         ) from None
-    if not views:
-        return batch
+    return canonical(batch, limits) if views else batch
+
+
+def canonical(batch: pa.RecordBatch, limits: Limits) -> pa.RecordBatch:
+    """The batch with text views as plain text, as `canonical_schema` has it."""
     names = batch.schema.names
     columns = [_canonical(array, name, limits) for array, name in zip(batch.columns, names, strict=True)]
     return pa.RecordBatch.from_arrays(columns, names)

@@ -120,10 +120,11 @@ class CsvReader:
     def _unreadable(self, what: str) -> RequestError:
         match = re.search(r"Row #(\d+): (Expected \d+ columns, got \d+)", what)
         if match is None:
-            utf8 = "UTF" in what
+            if "UTF" in what:
+                return _malformed("The CSV has letters that are not UTF-8; save it as CSV UTF-8.")
             return _malformed(
-                f"The CSV cannot be read: {what.splitlines()[0][:200]}."
-                + (" Save it as CSV UTF-8." if utf8 else " A quote inside a field must be doubled, the field quoted.")
+                f"The CSV cannot be read: {what.splitlines()[0][:200]}. A quote inside a field must be doubled, the "
+                "field quoted."
             )
         row = self._n_rows + int(match[1])
         return _malformed(

@@ -10,6 +10,9 @@ import pyarrow as pa
 from kernels.warmup import warm_up
 from proto.limits import Limits
 from proto.model import Model
+from proto.options import ScoreOptions
+from proto.roles import assign
+from service.arrow_reader import canonical, canonical_schema
 from service.outcome import Outcome
 from service.pipeline import Job, Kind, Options
 from service.settings import available_cores
@@ -29,12 +32,15 @@ def run_local(
     """Segments, fits or scores the batches; `threads` 0 takes the cores there are. RequestError as over HTTP."""
     assert options.name == kind
     warm_up()
+    limits = Limits()
+    roles = assign(schema.names, options, model if isinstance(options, ScoreOptions) else None)
+    schema, views = canonical_schema(schema, roles.sources)
     team = ThreadTeam(threads or available_cores())
     try:
-        job = Job(options, model, limits=Limits(), team=team, now_ns=time.time_ns())
+        job = Job(options, model, limits=limits, team=team, now_ns=time.time_ns())
         job.start(schema)
         for batch in batches:
-            job.add(batch)
+            job.add(canonical(batch, limits) if views else batch)
         return job.finish()
     finally:
         team.close()

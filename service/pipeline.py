@@ -235,12 +235,26 @@ def _refuse_contradiction(options: ScoreOptions, model: Model) -> None:
         if not same:
             raise RequestError(
                 ErrorCode.CONFLICTING_OPTIONS,
-                f"{name}={given} contradicts the model, which was fitted with {fixed[name]}: the model fixes it. Leave "
-                f"{name} out, or fit again.",
+                f"{name}={_written(given)} contradicts the model, which was fitted "
+                f"{'without' if fixed[name] is None else f'with {name}={_written(fixed[name])}'}: the model fixes it. "
+                f"Leave {name} out, or fit again.",
                 option=name,
                 found=given,
                 wanted=fixed[name],
             )
+
+
+def _written(value: object) -> str:
+    """An option's value as it stands in a query."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:g}d"  # the window
+    if isinstance(value, list):
+        return ",".join(value) or "none"
+    if isinstance(value, dict):
+        return ",".join(f"{name}:{number:g}" for name, number in value.items())
+    return str(value)
 
 
 def _unsigned(feature: str) -> str:

@@ -46,6 +46,28 @@ def run():
     return run
 
 
+@pytest.mark.parametrize("suffix", ["arrow", "parquet"])
+@pytest.mark.parametrize("ids", [pa.string_view(), pa.dictionary(pa.int32(), pa.string_view())], ids=str)
+def test_text_views_as_polars_writes_them(run, tmp_path, suffix, ids):
+    who = pa.array(["an id longer than a view holds", "b", "an id longer than a view holds"])
+    if pa.types.is_dictionary(ids):
+        views = pa.DictionaryArray.from_arrays(who.dictionary_encode().indices, who.unique().cast(pa.string_view()))
+    else:
+        views = who.cast(ids)
+    table = pa.table({"customer_id": views, "timestamp": pa.array([1, 2, 3], pa.timestamp("s")), "amount": [1, 2, 3]})
+    path, out = tmp_path / f"sales.{suffix}", tmp_path / "out.parquet"
+    if suffix == "parquet":
+        if pa.types.is_dictionary(ids):
+            pytest.skip("pyarrow writes no Parquet of these")
+        pq.write_table(table, path)
+    else:
+        with pa.ipc.new_file(path, table.schema) as writer:
+            writer.write_table(table)
+    done = run("segment", path, "--k", 2, "-o", out)
+    assert done.exit_code == 0, done.output
+    assert pq.read_table(out)["customer_id"].to_pylist() == who.unique().to_pylist()
+
+
 def test_segment_writes_rows_and_model_and_shows_the_table(run, sales, tmp_path):
     out, kept = tmp_path / "out.parquet", tmp_path / "model.json"
     done = run("segment", sales, "--columns", "customer_id:who", "--k", 3, "-o", out, "--model-out", kept)
