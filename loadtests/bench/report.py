@@ -1,4 +1,4 @@
-"""results.json keeps every row with the run it is from; RESULTS.md is written from it and from nothing else."""
+"""results.json keeps every row with the run it is from; RESULTS.md is written from it and from SHORTFALLS.md."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from loadtests.bench.rows import OURS, Row
 
 __all__ = ["PARTS_ORDER", "cells", "load_results", "merge", "save", "to_markdown"]
 
+SHORTFALLS = Path(__file__).parents[1] / "SHORTFALLS.md"
 PARTS_ORDER = ("aggregate", "fit", "score", "job", "http", "upload", "requests", "memory", "scale")
 HEADINGS = ("measured", "data", "medians", "ratio", "target", "")
 
@@ -34,7 +35,8 @@ def save(results: Results, folder: Path, stem: str) -> None:
     """Writes both files."""
     text = json.dumps(results, ensure_ascii=False, indent=1)
     (folder / f"{stem}.json").write_text(text + "\n", "utf-8")
-    (folder / f"{stem.upper()}.md").write_text(to_markdown(results), "utf-8")
+    reasons = shortfalls(SHORTFALLS.read_text("utf-8"))
+    (folder / f"{stem.upper()}.md").write_text(to_markdown(results, reasons), "utf-8")
 
 
 def number(value: float, unit: str) -> str:
@@ -69,8 +71,14 @@ def _ratio(ratio: float) -> str:
     return f"{ratio:.4f}" if 0.9 < ratio < 1.1 else _three_digits(ratio)
 
 
-def to_markdown(results: Results) -> str:
-    """The table, a note per row that has one, and a footnote per run."""
+def shortfalls(text: str) -> dict[str, str]:
+    """What SHORTFALLS.md says, by the key or the part that its headings name."""
+    sections = text.split("\n## ")[1:]
+    return {heading.strip(): body.strip() for heading, _, body in (section.partition("\n") for section in sections)}
+
+
+def to_markdown(results: Results, reasons: dict[str, str]) -> str:
+    """The table, a note per row that has one, the reasons of those that fall short, and a footnote per run."""
     rows = results["rows"]
     marks = {date: chr(ord("a") + i) for i, date in enumerate(results["runs"])}
     passed = sum(row["passed"] is True for row in rows)
@@ -92,9 +100,19 @@ def to_markdown(results: Results) -> str:
     notes = [f"- {row['what']}: {row['note']}." for row in rows if row["note"]]
     if notes:
         lines += ["", "Notes", "", *dict.fromkeys(notes)]
+    short = [row for row in rows if row["passed"] is False]
+    if short:
+        lines += ["", "Rows that fall short", ""]
+        told = {row["what"]: _reason(row["key"], reasons) for row in short}
+        lines += [f"- {what}: {reason or 'not looked into.'}" for what, reason in told.items()]
     lines += ["", "Runs", ""]
     lines += [f"- ({marks[date]}) {_footnote(run)}" for date, run in results["runs"].items()]
     return "\n".join(lines) + "\n"
+
+
+def _reason(key: str, reasons: dict[str, str]) -> str:
+    """What is said of the row itself, else of its part."""
+    return (reasons.get(key) or reasons.get(key.partition("/")[0], "")).replace("\n", "\n  ")
 
 
 def _footnote(run: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ import pytest
 from loadtests.bench.__main__ import bench
 from loadtests.bench.checks import NotEqual, check_close
 from loadtests.bench.load_generator import run_load
-from loadtests.bench.report import load_results, merge, to_markdown
+from loadtests.bench.report import SHORTFALLS, load_results, merge, shortfalls, to_markdown
 from loadtests.bench.rows import Row
 from loadtests.bench.sizes import TINY
 from loadtests.server import running_server
@@ -22,7 +22,7 @@ def test_a_part_runs_checks_its_peers_and_is_written_down(part: str, n_rows: int
     written = json.loads((tmp_path / "results.json").read_text())
     assert [row["key"] for row in written["rows"]] == [row.key for row in rows]
     assert all(row["values"]["segserve"] > 0 for row in written["rows"])
-    assert (tmp_path / "RESULTS.md").read_text() == to_markdown(written)
+    assert (tmp_path / "RESULTS.md").read_text() == to_markdown(written, shortfalls(SHORTFALLS.read_text()))
 
 
 def test_the_load_generator_counts_answers_and_refuses_errors(tmp_path: Path) -> None:
@@ -53,7 +53,11 @@ def test_a_partial_run_replaces_its_rows_and_leaves_the_others_with_their_date(t
         ("fit/a", "Monday", False),
         ("score/a", "Tuesday", False),
     ]
-    text = to_markdown(second)
+    reasons = shortfalls("Why.\n\n## score/a\n\nThe wire\nis slow.\n\n## fit\n\nFew cores.\n")
+    text = to_markdown(second, reasons)
+    assert "- score/a: The wire\n  is slow." in text
+    assert "- fit/a: Few cores." in text
+    assert "- fit/a: not looked into" in to_markdown(second, {})
     assert "1 of 3 targets are met" in text
     assert "(a) Monday" in text
     assert "(b) Tuesday" in text
