@@ -143,19 +143,39 @@ def enter_rows(
     ticks: NDArray[np.int64],
     amounts: Any,
     first_row: int,
-) -> bool:
-    """Enter each listed row but its occasion into its customer's record; tell whether a sum left 128 bits."""
-    overflow = False
+    values: NDArray[np.int64],
+    out_numbers: NDArray[np.int32],
+    out_values: NDArray[np.int64],
+) -> tuple[int, bool]:
+    """Enter each listed row, and the occasion values[rows[j]] if it is a purchase, into its customer's record.
+
+    Return (pairs left for the pair set, whether a sum left 128 bits); the pairs are written to out_numbers and
+    out_values (both [len(rows)]). A second pass over the records, for the occasions alone, took as long as the first.
+    """
+    overflow, n = False, np.uint64(0)
     for j in range(len(rows)):
         if j + AHEAD < len(rows):
             prefetch(records, int(numbers[j + AHEAD]))
-        i, number = int(rows[j]), int(numbers[j])
-        if actions[i] >= REFUND:
-            records[number]["first_row"] = min(records[number]["first_row"], first_row + i)
-            overflow |= add_amount(records, number, amounts, i)
-        if actions[i] == PURCHASE:
-            enter_dates(records, number, ticks[i], ticks[i])
-    return overflow
+        i, number = np.uint64(rows[j]), np.uint64(numbers[j])
+        action = actions[i]
+        if action >= REFUND:
+            records[number]["first_row"] = min(records[number]["first_row"], first_row + np.int64(i))
+            overflow |= add_amount(records, int(number), amounts, int(i))
+        if action == PURCHASE:
+            enter_dates(records, int(number), ticks[i], ticks[i])
+            value = values[i]
+            if records[number]["frequency"] == 0:
+                records[number]["frequency"] = 1
+                records[number]["first_value"] = value
+                records[number]["last_value"] = value
+            else:  # as _enter_value, without a branch: whether a value is a third one cannot be foretold
+                last = records[number]["last_value"]
+                is_other = (value != last) & (value != records[number]["first_value"])
+                out_numbers[n] = numbers[j]
+                out_values[n] = value
+                n += np.uint64(is_other)
+                records[number]["last_value"] = value if is_other else last
+    return int(np.int64(n)), overflow
 
 
 @kernel
@@ -168,7 +188,7 @@ def count_rows(
     amounts: Any,
     first_row: int,
 ) -> bool:
-    """Do as enter_rows, and count every purchase as an occasion: one pass instead of two."""
+    """Enter each listed row, counting every purchase as an occasion; tell whether a sum left 128 bits."""
     overflow = False
     for j in range(len(rows)):
         if j + AHEAD < len(rows):

@@ -236,19 +236,17 @@ class RfmTable:
 
     def _enter(self, shard: Shard, batch: Prepared, part: NDArray[np.int32]) -> None:
         """Enter a shard's part of a batch."""
-        customers, hashes, (actions, ticks, amounts) = batch.rows.customers, batch.hashes, batch.batch
+        customers, hashes, actions = batch.rows.customers, batch.hashes, batch.batch.actions
         if shard.pairs is None:
             shard.count(customers, hashes, part, batch.batch, batch.first_row)
             return
-        numbers = shard.number(customers, hashes, part)
-        shard.overflow |= rec.enter_rows(shard.records, part, numbers, actions, ticks, amounts, batch.first_row)
-        if batch.tally[rec.N_KEPT] < len(actions) or batch.tally[rec.N_REFUND]:
-            purchases = actions[part] == rec.PURCHASE
-            part, numbers = readonly(part[purchases]), readonly(numbers[purchases])
+        values = batch.values
         if batch.orders is not None and batch.order_hashes is not None:
-            shard.enter_orders(part, numbers, batch.orders, batch.order_hashes)
-        else:
-            shard.enter_values(part, numbers, batch.values)
+            bought = part
+            if batch.tally[rec.N_KEPT] < len(actions) or batch.tally[rec.N_REFUND]:
+                bought = part[actions[part] == rec.PURCHASE]
+            values = shard.order_values(batch.orders, batch.order_hashes, bought, len(actions))
+        shard.enter(customers, hashes, part, batch.batch, batch.first_row, values)
 
     def merge(self, other: Partial, run: Run = run_serially) -> None:
         """Enter another table's partial state: counts, dates and exact sums as if its rows had come here."""
@@ -271,7 +269,8 @@ class RfmTable:
                 return
             numbers[part] = own
             if other.pair_orders is not None and order_hashes is not None:
-                shard.enter_orders(pairs, numbers[pair_customers[pairs]], other.pair_orders, order_hashes)
+                values = shard.order_values(other.pair_orders, order_hashes, pairs, len(order_hashes))
+                shard.enter_values(pairs, numbers[pair_customers[pairs]], values)
             elif len(pairs):
                 shard.enter_values(pairs, numbers[pair_customers[pairs]], readonly(other.pair_values))
 

@@ -89,24 +89,44 @@ class Shard:
         self.overflow |= rec.merge_records(self.records, rows, numbers, *columns, self.pairs is None)
         return numbers
 
+    def enter(
+        self,
+        keys: Keys,
+        hashes: NDArray[np.uint64],
+        rows: NDArray[np.int32],
+        batch: rec.Batch,
+        first_row: int,
+        values: NDArray[np.int64],
+    ) -> None:
+        """Enter the listed rows of a batch, and count the occasion values[i] of purchase i where it is new."""
+        numbers = self.number(keys, hashes, rows)
+        pair_numbers, pair_values = np.empty(len(rows), dtype=np.int32), np.empty(len(rows), dtype=np.int64)
+        n, overflow = rec.enter_rows(self.records, rows, numbers, *batch, first_row, values, pair_numbers, pair_values)
+        self.overflow |= overflow
+        self._add_pairs(pair_numbers[:n], pair_values[:n])
+
     def enter_values(self, rows: NDArray[np.int32], numbers: NDArray[np.int32], values: NDArray[np.int64]) -> None:
         """Count the occasion values[rows[j]] of customer numbers[j] where it is new."""
-        assert self.pairs is not None
-        pair_numbers = np.empty(len(rows), dtype=np.int32)
-        pair_values = np.empty(len(rows), dtype=np.int64)
+        pair_numbers, pair_values = np.empty(len(rows), dtype=np.int32), np.empty(len(rows), dtype=np.int64)
         n = rec.enter_values(self.records, readonly(rows), readonly(numbers), values, pair_numbers, pair_values)
-        if n:
-            is_new = np.empty(n, dtype=np.uint8)
-            self.pairs.add(pair_numbers[:n], pair_values[:n], is_new)
-            rec.count_new(self.records, readonly(pair_numbers[:n]), readonly(is_new))
+        self._add_pairs(pair_numbers[:n], pair_values[:n])
 
-    def enter_orders(
-        self, rows: NDArray[np.int32], numbers: NDArray[np.int32], orders: Keys, hashes: NDArray[np.uint64]
-    ) -> None:
-        """Count the order orders[rows[j]] of customer numbers[j] where it is new; order ids become numbers first."""
+    def order_values(
+        self, orders: Keys, hashes: NDArray[np.uint64], rows: NDArray[np.int32], n: int
+    ) -> NDArray[np.int64]:
+        """Return int64[n], the numbers of the listed rows' order ids; the other rows' are without meaning."""
         assert self.orders is not None
-        order_numbers = self.orders.number(orders, hashes, rows).astype(np.int64)
-        self.enter_values(np.arange(len(rows), dtype=np.int32), numbers, readonly(order_numbers))
+        values = np.empty(n, dtype=np.int64)
+        values[rows] = self.orders.number(orders, hashes, rows)
+        return readonly(values)
+
+    def _add_pairs(self, numbers: NDArray[np.int32], values: NDArray[np.int64]) -> None:
+        """Count the pairs that the set does not hold yet."""
+        assert self.pairs is not None
+        if len(numbers):
+            is_new = np.empty(len(numbers), dtype=np.uint8)
+            self.pairs.add(numbers, values, is_new)
+            rec.count_new(self.records, readonly(numbers), readonly(is_new))
 
     def pair_columns(self) -> PairColumns:
         """Return all pairs: the set's, and each customer's first one, which only its record knows."""
