@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from kernels._jit import kernel, row_kernel
 
 AHEAD = 16  # rows between a prefetch and its use; 8 and 32 were slower
+FAR_AHEAD = np.uint64(32)  # the same where a block's columns are fetched before
+BLOCK_ROWS = np.uint64(64)  # whose columns are fetched at once: they fit into L1 beside what was fetched ahead
 FIRST_CAPACITY = 512  # slots of a fresh table: 8 KiB, so that a small request pays nothing for it
 
 ZERO, ONE, TWO, THREE, FOUR, FIVE, SIX = (np.uint64(i) for i in range(7))
