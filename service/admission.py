@@ -27,17 +27,28 @@ class Admission:
 
     def __init__(self, max_requests: int, n_slots: int, metrics: Metrics) -> None:
         self._max_requests = max_requests
-        self._metrics = metrics
         self._slots = asyncio.Semaphore(n_slots)
         self._workers = ThreadPoolExecutor(n_slots, thread_name_prefix="worker")
         self.in_flight = 0
         self.slots_in_use = 0
         metrics.slots.set(n_slots)
+        metrics.in_flight.set_function(lambda: self.in_flight)
+        metrics.slots_in_use.set_function(lambda: self.slots_in_use)
+
+    def try_enter(self) -> bool:
+        """Takes a place for one request, where there is one; `leave` gives it back."""
+        if self.in_flight >= self._max_requests:
+            return False
+        self.in_flight += 1
+        return True
+
+    def leave(self) -> None:
+        self.in_flight -= 1
 
     @contextmanager
     def place(self) -> Iterator[None]:
         """A place for one request; RequestError(BUSY) when all are taken."""
-        if self.in_flight >= self._max_requests:
+        if not self.try_enter():
             raise RequestError(
                 ErrorCode.BUSY,
                 f"{self.in_flight} requests are being answered, as many as this service takes. Try again in "
@@ -46,13 +57,10 @@ class Admission:
                 found=self.in_flight,
                 wanted=self._max_requests,
             )
-        self.in_flight += 1
-        self._metrics.in_flight.set(self.in_flight)
         try:
             yield
         finally:
-            self.in_flight -= 1
-            self._metrics.in_flight.set(self.in_flight)
+            self.leave()
 
     async def run(self, timer: StageTimer, work: Callable[[], T]) -> T:
         """Runs one piece of work in a worker thread, once a slot is free.
@@ -62,7 +70,6 @@ class Admission:
         with timer.stage("queue"):
             await self._slots.acquire()
         self.slots_in_use += 1
-        self._metrics.slots_in_use.set(self.slots_in_use)
         try:
             future = asyncio.get_running_loop().run_in_executor(self._workers, work)
             try:
@@ -75,7 +82,6 @@ class Admission:
                 raise
         finally:
             self.slots_in_use -= 1
-            self._metrics.slots_in_use.set(self.slots_in_use)
             self._slots.release()
 
     def close(self) -> None:

@@ -28,6 +28,16 @@ VERSION = "0.1.0"
 DESCRIPTION = "Transactions in, customer segments and value scores out. The wire contract: proto/README.md."
 
 
+class App(FastAPI):
+    """FastAPI, with the endpoints that compute called before its middleware and router, which cost 30 µs a request."""
+
+    endpoints: dict[tuple[str, str], Endpoint]
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        endpoint = self.endpoints.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
+        await (super().__call__ if endpoint is None else endpoint)(scope, receive, send)
+
+
 def create_app(settings: Settings) -> FastAPI:
     """The service with these settings; it answers /healthz at once and computes once /readyz says so."""
     state = State.of(settings)
@@ -39,10 +49,13 @@ def create_app(settings: Settings) -> FastAPI:
         if not getting_ready.is_alive():
             state.close()
 
-    app = FastAPI(title=TITLE, version=VERSION, description=DESCRIPTION, lifespan=lifespan, redoc_url=None)
+    app = App(title=TITLE, version=VERSION, description=DESCRIPTION, lifespan=lifespan, redoc_url=None)
     app.state.segserve = state
+    app.endpoints = {}
     for kind in (SegmentOptions, FitOptions, ScoreOptions):
-        app.router.routes.append(Route(f"/v1/{kind.name}", Endpoint(kind, state), methods=["POST"]))
+        path, endpoint = f"/v1/{kind.name}", Endpoint(kind, state)
+        app.endpoints["POST", path] = endpoint
+        app.router.routes.append(Route(path, endpoint, methods=["POST"]))  # for other methods: 405
     _add_models(app, state)
     _add_operations(app, state)
     app.add_exception_handler(HTTPException, _not_routed)

@@ -17,7 +17,7 @@ from proto.roles import MAX_COLUMNS
 from proto.schemas import Wanted
 from service.text_values import bad_value, time_form, times
 
-__all__ = ["JsonReader", "read_json"]
+__all__ = ["JsonReader", "count_containers", "read_json"]
 
 _SHAPES = 'Send {"columns": {"customer_id": [...], ...}} or {"rows": [{...}, ...]}, with an optional "model".'
 
@@ -35,6 +35,14 @@ def _malformed(what: str) -> RequestError:
     return RequestError(ErrorCode.MALFORMED_BODY, f"{what} {_SHAPES}")
 
 
+def count_containers(data: bytes) -> tuple[int, int]:
+    """Lists and objects in a document, and how many a document of its size may have.
+
+    An empty list takes two bytes here and 64 in memory; a row of data is never that short.
+    """
+    return data.count(b"{") + data.count(b"["), 1024 + len(data) // 8
+
+
 def _loads(body: bytes | memoryview, limits: Limits) -> Any:
     size = len(body)
     if size > limits.max_document_bytes:
@@ -42,10 +50,9 @@ def _loads(body: bytes | memoryview, limits: Limits) -> Any:
     if not size:
         raise RequestError(ErrorCode.TRUNCATED_BODY, f"The body is empty. {_SHAPES}")
     data = bytes(body)
-    # An empty list takes two bytes here and 64 in memory; a row of data is never that short.
-    containers = data.count(b"{") + data.count(b"[")
-    if containers > 1024 + size // 8:
-        raise over("the number of lists and objects", containers, 1024 + size // 8, _SHAPES)
+    containers, allowed = count_containers(data)
+    if containers > allowed:
+        raise over("the number of lists and objects", containers, allowed, _SHAPES)
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError as error:

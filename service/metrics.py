@@ -5,16 +5,16 @@ Labels are fixed up front: endpoints, stages, outcomes and error codes; never an
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from proto.errors import ErrorCode
+from service.tallies import Tallies
 
 __all__ = ["ENDPOINTS", "OUTCOMES", "STAGES", "Metrics", "StageTimer"]
 
@@ -22,27 +22,20 @@ ENDPOINTS = ("segment", "fit", "score")
 STAGES = ("receive", "queue", "decode", "aggregate", "compute", "encode", "send", "total")
 OUTCOMES = ("ok", "refused", "rejected", "failed", "disconnected")
 
-_SECONDS = (
-    0.0001,
-    0.00025,
-    0.0005,
-    0.001,
-    0.0025,
-    0.005,
-    0.01,
-    0.025,
-    0.05,
-    0.1,
-    0.25,
-    0.5,
-    1,
-    2.5,
-    5,
-    10,
-    30,
-    60,
-    300,
-)
+
+class _Stage:
+    """A block that is timed; a class, since a generator costs five times as much."""
+
+    __slots__ = ("_name", "_start", "_timer")
+
+    def __init__(self, timer: StageTimer, name: str) -> None:
+        self._timer, self._name = timer, name
+
+    def __enter__(self) -> None:
+        self._start = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.add(self._name, time.perf_counter() - self._start)
 
 
 class StageTimer:
@@ -52,13 +45,9 @@ class StageTimer:
         self.seconds: dict[str, float] = {}
         self._start = time.perf_counter()
 
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.add(name, time.perf_counter() - start)
+    def stage(self, name: str) -> _Stage:
+        """Times the block it is entered for."""
+        return _Stage(self, name)
 
     def add(self, name: str, seconds: float) -> None:
         self.seconds[name] = self.seconds.get(name, 0.0) + seconds
@@ -68,8 +57,14 @@ class StageTimer:
 
     def header(self) -> bytes:
         """The `Server-Timing` value so far, in milliseconds."""
-        stages = {**self.seconds, "total": self.elapsed()}
-        return ", ".join(f"{name};dur={seconds * 1e3:.3f}" for name, seconds in stages.items()).encode()
+        form = _form(tuple(self.seconds))
+        return form % (*[seconds * 1e3 for seconds in self.seconds.values()], self.elapsed() * 1e3)
+
+
+@functools.lru_cache(maxsize=256)
+def _form(stages: tuple[str, ...]) -> bytes:
+    """`stage;dur=%.3f, …`: formatting the numbers in one go takes a third of the time."""
+    return b", ".join(b"%b;dur=%%.3f" % stage.encode() for stage in (*stages, "total"))
 
 
 class Metrics:
@@ -81,24 +76,9 @@ class Metrics:
         PlatformCollector(registry=self.registry)
         GCCollector(registry=self.registry)
         r = self.registry
-        self.requests = Counter(
-            "segserve_requests_total",
-            "Requests by outcome: ok, refused (4xx), rejected (503), failed (5xx or aborted), disconnected.",
-            ["endpoint", "outcome"],
-            registry=r,
-        )
+        self.tallies = Tallies(ENDPOINTS, OUTCOMES, STAGES)
+        r.register(self.tallies)
         self.errors = Counter("segserve_errors_total", "Problem replies by error code.", ["code"], registry=r)
-        self.stage_seconds = Histogram(
-            "segserve_stage_seconds",
-            "Seconds of a request by stage.",
-            ["endpoint", "stage"],
-            buckets=_SECONDS,
-            registry=r,
-        )
-        self.rows = Counter("segserve_rows_total", "Rows read.", ["endpoint"], registry=r)
-        self.customers = Counter("segserve_customers_total", "Customers returned or fitted.", ["endpoint"], registry=r)
-        self.received = Counter("segserve_received_bytes_total", "Body bytes received.", ["endpoint"], registry=r)
-        self.sent = Counter("segserve_sent_bytes_total", "Body bytes sent.", ["endpoint"], registry=r)
         self.in_flight = Gauge("segserve_requests_in_flight", "Requests being answered.", registry=r)
         self.slots_in_use = Gauge("segserve_compute_slots_in_use", "Compute slots taken.", registry=r)
         self.slots = Gauge("segserve_compute_slots", "Compute slots there are.", registry=r)
@@ -106,21 +86,8 @@ class Metrics:
         self.kernels = Gauge("segserve_kernel_signatures", "Compiled kernel signatures.", registry=r)
         self.warm_up_seconds = Gauge("segserve_warm_up_seconds", "Seconds it took to compile or load them.", registry=r)
         self.models = Gauge("segserve_models", "Models this replica was started with.", registry=r)
-        for endpoint in ENDPOINTS:
-            for counter in (self.rows, self.customers, self.received, self.sent):
-                counter.labels(endpoint)
-            for outcome in OUTCOMES:
-                self.requests.labels(endpoint, outcome)
-            for stage in STAGES:
-                self.stage_seconds.labels(endpoint, stage)
         for code in ErrorCode:
             self.errors.labels(str(code))
-
-    def observe(self, endpoint: str, timer: StageTimer) -> None:
-        """Puts one request's stages into the histogram."""
-        for stage, seconds in timer.seconds.items():
-            self.stage_seconds.labels(endpoint, stage).observe(seconds)
-        self.stage_seconds.labels(endpoint, "total").observe(timer.elapsed())
 
     def exposition(self) -> bytes:
         """The text format that Prometheus scrapes."""

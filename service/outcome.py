@@ -18,7 +18,9 @@ from service import columns as cols
 from service.population import NO_PURCHASE, Population, view_keys
 from service.scoring import Scored, scoring_of
 
-__all__ = ["BATCH_ROWS", "Outcome"]
+__all__ = ["BATCH_ROWS", "Outcome", "reply_labels", "rfm_cuts"]
+
+Floats = npt.NDArray[np.float64]
 
 BATCH_ROWS = 65_536
 
@@ -59,14 +61,9 @@ class _Columns:
         self._population = outcome.population
         self._model = outcome.model
         self._scoring = scoring_of(outcome.model)
-        self._features = {f.name: f for f in outcome.model.features}
-        self._labels = pa.array([_segment_label(s, outcome.lang) for s in outcome.model.segments], pa.string())
+        segments, classes = reply_labels(outcome.model, outcome.lang)
+        self._labels, self._classes = pa.array(segments, pa.string()), pa.array(classes, pa.string())
         self._quantiles = np.array(outcome.model.score_quantiles)
-        # Only used where the schema has rfm_class, which is where the three are features.
-        differs = any(_varies(self._features[name]) for name in RFM if name in self._features)
-        classes = RFM_CLASSES if differs else (UNDIFFERENTIATED,)
-        self._classes = pa.array([c.label(outcome.lang) for c in classes], pa.string())
-        self._differs = differs
 
     def of(self, rows: slice, names: list[str]) -> list[pa.Array]:
         """The named columns of these customers."""
@@ -114,17 +111,10 @@ class _Columns:
 
     def _rfm_class(self, rows: slice, missing: npt.NDArray[np.bool_] | None) -> pa.Array:
         n = rows.stop - rows.start
-        if not self._differs:
+        if len(self._classes) == 1:
             return _dictionary(np.zeros(n, np.int16), self._classes, missing)
         matrix = self._matrix(rows, list(RFM), missing)
-        features = [self._features[name] for name in RFM]
-        by_mean = self._model.class_cut == "mean"
-        codes = class_codes(
-            matrix,
-            np.array([f.mean if by_mean else f.median for f in features]),
-            np.array([f.sign for f in features], np.float64),
-            np.array([_varies(f) for f in features]),
-        )
+        codes = class_codes(matrix, *rfm_cuts(self._model))
         return _dictionary(codes, self._classes, missing)
 
     def _explained(self, rows: slice, missing: npt.NDArray[np.bool_] | None) -> dict[str, pa.Array]:
@@ -144,8 +134,25 @@ class _Columns:
         return matrix
 
 
-def _segment_label(segment: object, lang: Lang) -> str:
-    return str(getattr(segment, lang))
+def reply_labels(model: Model, lang: Lang) -> tuple[list[str], list[str]]:
+    """What segments and classes are called, by their codes. One class where no feature of the three varies.
+
+    Classes are only used where the schema has rfm_class, which is where the three are features.
+    """
+    differs = any(_varies(feature) for feature in model.features if feature.name in RFM)
+    classes = RFM_CLASSES if differs else (UNDIFFERENTIATED,)
+    return [str(getattr(s, lang)) for s in model.segments], [c.label(lang) for c in classes]
+
+
+def rfm_cuts(model: Model) -> tuple[Floats, Floats, npt.NDArray[np.bool_]]:
+    """(cuts, signs, varies) of recency, frequency and monetary, as `class_codes` takes them."""
+    by_name = {f.name: f for f in model.features}
+    features = [by_name[name] for name in RFM]
+    return (
+        np.array([f.mean if model.class_cut == "mean" else f.median for f in features]),
+        np.array([f.sign for f in features], np.float64),
+        np.array([_varies(f) for f in features]),
+    )
 
 
 def _varies(feature: Feature) -> bool:

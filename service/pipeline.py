@@ -29,7 +29,7 @@ from service.scoring import (
 from service.threads import ThreadTeam
 from service.transactions_intake import TransactionsIntake
 
-__all__ = ["Job", "Kind", "Options", "no_check"]
+__all__ = ["Job", "Kind", "Options", "no_check", "refuse_contradiction"]
 
 Kind = Literal["segment", "fit", "score"]
 Options = SegmentOptions | FitOptions | ScoreOptions
@@ -83,7 +83,7 @@ class Job:
         self.require_model()
         if isinstance(self.options, ScoreOptions):
             assert self._model is not None
-            _refuse_contradiction(self.options, self._model)
+            refuse_contradiction(self.options, self._model)
         plan = resolve(schema, self.options, self._model if isinstance(self.options, ScoreOptions) else None)
         self._plan = plan
         if not isinstance(self.options, ScoreOptions):
@@ -174,7 +174,10 @@ class Job:
         if isinstance(options, ScoreOptions):
             found = drift_of(population, model, scored)
             drift, skipped = (None, found) if isinstance(found, str) else (found, None)
-            notices = (drift_notice(drift) if drift else None, history_notice(population, model))
+            notices = (
+                drift_notice(drift) if drift else None,
+                history_notice(population.history_days, population.n_fitted, model),
+            )
             warnings += [notice for notice in notices if notice is not None]
         summary = Summary(
             model_id=model.id,
@@ -204,7 +207,7 @@ def _no_model() -> RequestError:
     )
 
 
-def _refuse_contradiction(options: ScoreOptions, model: Model) -> None:
+def refuse_contradiction(options: ScoreOptions, model: Model) -> None:
     """An option that the model fixes may be repeated, but not given another value."""
     aggregation = model.aggregation
     fixed: dict[str, object] = {

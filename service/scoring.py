@@ -16,7 +16,15 @@ from service.features import parameters
 from service.population import Population
 from service.threads import ThreadTeam
 
-__all__ = ["Scored", "drift_of", "history_notice", "score_population", "scoring_of", "segment_summaries"]
+__all__ = [
+    "Scored",
+    "drift_of",
+    "history_notice",
+    "score_population",
+    "scoring_of",
+    "segment_summaries",
+    "too_few_for_drift",
+]
 
 Floats = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int32]
@@ -76,7 +84,10 @@ def segment_summaries(population: Population, model: Model, scored: Scored, team
         told = np.concatenate([told, revenue[None, :]])
     sums = segment_sums(told, scored.scores, scored.segments, k, team.run)
     n = int(sums.sizes.sum())
-    total = float(sums.sums[-1].sum()) if revenue is not None else 0.0
+    total = 0.0  # in the order of the segments, as few_scores adds it up
+    if revenue is not None:
+        for part in sums.sums[-1].tolist():
+            total += part
     summaries = []
     for s, segment in enumerate(model.segments):
         size = int(sums.sizes[s])
@@ -96,11 +107,16 @@ def segment_summaries(population: Population, model: Model, scored: Scored, team
     return summaries
 
 
+def too_few_for_drift(n: int) -> str:
+    """Why `n` customers are not compared with those of the fit."""
+    return f"{n:,} customers are too few to tell drift from chance; {DRIFT_CUSTOMERS:,} are needed"
+
+
 def drift_of(population: Population, model: Model, scored: Scored) -> Drift | str:
     """The population stability indices against the fit, or why there are none."""
     n = population.n_fitted
     if n < DRIFT_CUSTOMERS:
-        return f"{n:,} customers are too few to tell drift from chance; {DRIFT_CUSTOMERS:,} are needed"
+        return too_few_for_drift(n)
     members = None if population.purchased is None else np.flatnonzero(population.purchased)
     features = {}
     for f, values in zip(model.features, population.matrix([f.name for f in model.features], members), strict=True):
@@ -125,16 +141,16 @@ def drift_notice(drift: Drift) -> Notice | None:
     )
 
 
-def history_notice(population: Population, model: Model) -> Notice | None:
+def history_notice(history_days: float | None, n_fitted: int, model: Model) -> Notice | None:
     """A warning when the rows span another length of time than those of the fit.
 
     A longer span always counts. A shorter one only among many customers: a single customer's own rows are short.
     """
-    ours, fitted = population.history_days, model.fitted_on.history_days
+    ours, fitted = history_days, model.fitted_on.history_days
     if ours is None or fitted is None or fitted <= 0:
         return None
     too_long = ours > fitted * (1 + HISTORY_TOLERANCE)
-    too_short = ours < fitted * (1 - HISTORY_TOLERANCE) and population.n_fitted >= DRIFT_CUSTOMERS
+    too_short = ours < fitted * (1 - HISTORY_TOLERANCE) and n_fitted >= DRIFT_CUSTOMERS
     if not too_long and not too_short:
         return None
     return Notice(

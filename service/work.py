@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
+from urllib.parse import parse_qsl
 
 import orjson
 
@@ -14,7 +16,7 @@ from proto.framing import Frame
 from proto.limits import Limits
 from proto.media import Media, Shape
 from proto.model import Model, dump_model
-from proto.options import FitOptions, ScoreOptions
+from proto.options import FitOptions, ScoreOptions, parse_options
 from proto.schemas import Roles, assign
 from service.metrics import StageTimer
 from service.models import ModelStore, inline_model
@@ -24,13 +26,20 @@ from service.readers import decode_whole, open_reader
 from service.threads import ThreadTeam
 from service.writers import encode
 
-__all__ = ["Cancelled", "Work"]
+__all__ = ["Cancelled", "Work", "options_of"]
 
 INLINE = "inline"
 
 
 class Cancelled(Exception):
     """The client is gone; nobody will read the answer."""
+
+
+@functools.lru_cache(maxsize=1024)
+def options_of(kind: type[Options], query: bytes) -> Options:
+    """Options of a query string; callers repeat the same few."""
+    pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, encoding="utf-8", errors="replace")
+    return parse_options(kind, pairs)
 
 
 class Work:

@@ -52,8 +52,7 @@ def test_nothing_new_appears_when_requests_come() -> None:
     for stage in STAGES[:-1]:
         with timer.stage(stage):
             pass
-    metrics.observe("fit", timer)
-    metrics.requests.labels("fit", "ok").inc()
+    metrics.tallies.of["fit"].add("ok", {**timer.seconds, "total": timer.elapsed()})
     after = _samples(metrics)
     assert set(after) == before
     assert all(_at(after, "segserve_stage_seconds_count", endpoint="fit", stage=stage) == 1 for stage in STAGES)
