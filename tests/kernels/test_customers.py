@@ -77,7 +77,7 @@ def colliding(n: int) -> list[tuple[int, int]]:
 
 def near(n: int) -> list[int]:
     """Return n integers of few tags whose home is the last group of a small table, and one of the last of any."""
-    ids = np.arange(3_000_000, dtype=np.uint64)
+    ids = np.arange(500_000, dtype=np.uint64)
     hashes = hash_keys(FixedKeys(ids), SEED)
     alike = (hashes & np.uint64(0xFFFF_FFFF) > np.uint64(0xFE00_0000)) & (hashes >> np.uint64(32) & np.uint64(63) == 5)
     assert np.count_nonzero(alike) >= n
@@ -124,19 +124,21 @@ def grown(ids: list[Any], cut: int) -> CustomerTable:
 
 
 @pytest.mark.parametrize("wide", [False, True])
-def test_growth_within_a_batch_keeps_every_row(wide: bool) -> None:
-    ids: list[Any] = np.random.default_rng(2).integers(0, 150_000, 300_000).tolist()
-    table = grown([(i, i * i) for i in ids] if wide else ids, 300_000)
-    assert table.nbytes < 150 * table.n_keys
+def test_growth_within_a_batch_keeps_every_row(wide: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(customers, "_LARGE", 512)
+    monkeypatch.setattr(customers, "_MAPPED", 2048)
+    ids: list[Any] = np.random.default_rng(2).integers(0, 20_000, 40_000).tolist()
+    table = grown([(i, i * i) for i in ids] if wide else ids, 40_000)
+    assert table.nbytes < 135 * table.n_keys
 
 
 def test_growth_keeps_customers_that_all_want_the_last_group() -> None:
-    ids: list[Any] = near(150)
+    ids: list[Any] = near(45)
     grown(ids + list(range(1000)) + ids, 100)
 
 
 def test_growth_keeps_customers_of_one_hash() -> None:
-    ids: list[Any] = [*colliding(2000), *((i, i) for i in range(1500))]
+    ids: list[Any] = [*colliding(300), *((i, i) for i in range(700))]
     grown(ids + ids, 500)
 
 
