@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import orjson
 
 from proto.errors import ErrorCode, RequestError, problem
+from proto.framing import Frame
 from proto.media import Media, media_of, negotiate
 from proto.options import FitOptions, ScoreOptions, SegmentOptions
 from service.admission import RETRY_AFTER_SECONDS
@@ -31,6 +32,7 @@ __all__ = ["Endpoint", "problem_response"]
 
 PROBLEM_TYPE = b"application/problem+json"
 SMALL_REPLY_BYTES = 1 << 20
+HAND_OVER_BYTES = 4 << 20  # of an upload, to a worker
 LARGE_BYTES, LARGE_ROWS = 8 << 20, 200_000  # requests after which freed memory is given back
 
 T = TypeVar("T")
@@ -208,18 +210,30 @@ class Endpoint:
             await self._send(exchange, work.reply(outcome, media_out), media_out, timer, run)
 
     async def _upload(self, exchange: Exchange, work: Work, timer: StageTimer, run: Callable[..., Any]) -> None:
-        """Feeds the body to the work: at most one piece in a worker, one ready, one on the wire."""
+        """Feeds the body to the work: while a worker has some pieces, as many more get ready.
+
+        The first piece goes at once, as it may be a reason to refuse; later ones a few at a time, because a thread hop
+        costs as much as receiving 100 KB.
+        """
+        ready: list[Frame] = []
         busy: asyncio.Task[None] | None = None
+
+        async def hand_over() -> asyncio.Task[None]:
+            if busy is not None:
+                await busy
+            pieces = ready.copy()
+            ready.clear()
+            return asyncio.create_task(run(functools.partial(work.take, pieces)))
+
         try:
+            is_first = True
             async for chunk in exchange.chunks():
-                for piece in work.feed(chunk):
-                    if busy is not None:
-                        await busy
-                    busy = asyncio.create_task(run(functools.partial(work.take, piece)))
-            for piece in work.end():
-                if busy is not None:
-                    await busy
-                busy = asyncio.create_task(run(functools.partial(work.take, piece)))
+                ready += work.feed(chunk)
+                if ready and (is_first or sum(piece.size for piece in ready) >= HAND_OVER_BYTES):
+                    busy, is_first = await hand_over(), False
+            ready += work.end()
+            if ready:
+                busy = await hand_over()
             if busy is not None:
                 await busy
         except BaseException:

@@ -119,19 +119,20 @@ class Work:
         """The pieces that are complete with the end of the body. Event loop."""
         return self._reader.finish()
 
-    def take(self, piece: Frame) -> None:
-        """Decodes and aggregates one piece."""
-        self._check()
-        batches = self._reader.decode(piece)
-        while True:
-            with self._timer.stage("decode"):
-                batch = next(batches, None)
-            self._start()
-            if batch is None:
-                return
-            with self._timer.stage("aggregate"):
-                assert self._job is not None
-                self._job.add(batch)
+    def take(self, pieces: Sequence[Frame]) -> None:
+        """Decodes and aggregates some pieces."""
+        for piece in pieces:
+            self._check()
+            batches = self._reader.decode(piece)
+            while True:
+                with self._timer.stage("decode"):
+                    batch = next(batches, None)
+                self._start()
+                if batch is None:
+                    break
+                with self._timer.stage("aggregate"):
+                    assert self._job is not None
+                    self._job.add(batch)
 
     def take_whole(self, body: bytes) -> None:
         """Decodes and aggregates a body that is small enough to be taken at once."""
