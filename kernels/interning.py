@@ -35,9 +35,9 @@ class Interner:
         self._locks = [threading.Lock() for _ in range(n_shards)]
 
     @property
-    def nbytes(self) -> int:
-        """The bytes held."""
-        return sum(table.nbytes for table in self._tables)
+    def text_bytes(self) -> int:
+        """The bytes of the distinct texts."""
+        return sum(table.text_bytes for table in self._tables)
 
     def number(self, texts: ByteKeys) -> NDArray[np.int32]:
         """Return int32[n], the number of each text; a new text gets a new one. In any thread."""

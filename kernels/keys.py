@@ -253,6 +253,11 @@ class KeyTable:
         """The bytes this table holds."""
         return self._slots.nbytes + self._arena.nbytes
 
+    @property
+    def text_bytes(self) -> int:
+        """The bytes of the keys themselves, where they are made of bytes."""
+        return self._used - _ARENA_START - _HEADER * self.n_keys if not self.fixed else 0
+
     def number(self, keys: Keys, hashes: NDArray[np.uint64], rows: NDArray[np.int32]) -> NDArray[np.int32]:
         """Return int32[len(rows)], the number of each listed row's key; a new key gets the next number.
 

@@ -195,6 +195,11 @@ class RfmTable:
         return sum(shard.nbytes for shard in self._shards)
 
     @property
+    def text_bytes(self) -> int:
+        """Bytes of the distinct ids that are held as bytes, of customers and of orders."""
+        return sum(shard.text_bytes for shard in self._shards)
+
+    @property
     def n_outside_window(self) -> int:
         """Customers whose rows all lie outside the window."""
         if self._counts.rows_after_as_of + self._counts.rows_before_window == 0:

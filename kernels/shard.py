@@ -55,6 +55,11 @@ class Shard:
         parts = (self.table, self._records, self.pairs, self.orders)
         return sum(part.nbytes for part in parts if part is not None)
 
+    @property
+    def text_bytes(self) -> int:
+        """Bytes of the distinct ids that are held as bytes, of customers and of orders."""
+        return sum(part.text_bytes for part in (self.table, self.orders) if isinstance(part, KeyTable))
+
     def n_without_row(self) -> int:
         """Return the number of customers without a kept row."""
         occupied = self.occupied

@@ -13,6 +13,7 @@ from proto.errors import ErrorCode, RequestError
 from proto.limits import Limits, over
 from proto.schemas import Plan
 from service import columns as cols
+from service.identities import check_text
 from service.intake import Left
 from service.population import Population, population_of_customers
 
@@ -45,6 +46,7 @@ class CustomersIntake:
         rows, _ = partition_rows(hashes, 1, holes.keep)
         before = self._table.n_keys
         numbers = self._table.number(keys, hashes, rows)
+        check_text(self._table.text_bytes, self._limits)
         if self._table.n_keys - before < len(rows):
             seen_before = numbers != np.arange(before, before + len(rows))
             row = int(rows[np.argmax(seen_before)])

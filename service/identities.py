@@ -22,7 +22,7 @@ from kernels.texts import pack_texts, put_numbers, unpack_texts
 from proto.limits import Limits, over
 from service import columns as cols
 
-__all__ = ["Identities", "KeyKind"]
+__all__ = ["Identities", "KeyKind", "check_text"]
 
 KeyKind = Literal["fixed", "wide", "bytes"]
 """Which of FixedKeys, WideKeys and ByteKeys a table gets."""
@@ -65,10 +65,13 @@ class Identities:
             keys = self._packed(array, keep)
         else:
             keys = FixedKeys(self._interner.number(_bytes_of(array)).astype(np.uint64))
-        if self._interner.nbytes > self._limits.max_string_bytes:
-            remedy = "Send fewer or shorter customer ids in one request, or integers."
-            raise over("max_string_bytes", self._interner.nbytes, self._limits.max_string_bytes, remedy)
+        check_text(self.text_bytes, self._limits)
         return keys
+
+    @property
+    def text_bytes(self) -> int:
+        """Bytes of the distinct texts that became numbers."""
+        return self._interner.text_bytes
 
     def restore(self, keys: Keys) -> Keys:
         """The ids that `keys_of` made these of: FixedKeys of integers, all others ByteKeys without gaps."""
@@ -110,6 +113,13 @@ class Identities:
             entries = Entries(*cols.text_values(dictionary), self._interner, wide=self.kind == "wide")
             self._entries.appendleft((dictionary, entries))
             return entries
+
+
+def check_text(n_bytes: int, limits: Limits) -> None:
+    """Refuses more text of distinct ids than the limits allow."""
+    if n_bytes > limits.max_string_bytes:
+        remedy = "Send fewer or shorter ids in one request, or integers."
+        raise over("max_string_bytes", n_bytes, limits.max_string_bytes, remedy)
 
 
 def _bytes_of(array: pa.Array) -> ByteKeys:

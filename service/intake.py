@@ -42,9 +42,8 @@ class Left:
             column, row = names[ours], rows_before + holes.first_null[ours] + 1
             raise RequestError(
                 ErrorCode.NULLS,
-                f"Column {column} has {count:,} missing value{'s' if count > 1 else ''} in the batch that was read "
-                f"last; the first is in row {row:,}. Fill them, or leave such rows out with "
-                "nulls=drop.",
+                f"Column {column} has missing values, the first in row {row:,}. Fill them, or leave such rows out "
+                "with nulls=drop.",
                 column=column,
                 count=count,
                 row=row,
@@ -53,11 +52,10 @@ class Left:
             assert holes.not_finite_column is not None
             column, row = names[holes.not_finite_column], rows_before + holes.first_not_finite + 1
             count = holes.not_finite
-            rows_have = "rows have" if count > 1 else "row has"
             raise RequestError(
                 ErrorCode.NOT_FINITE,
-                f"{count:,} {rows_have} a value that is NaN or infinite in the batch that was read last; the first is "
-                f"in column {column}, row {row:,}. Correct them, or leave such rows out with nulls=drop.",
+                f"Column {column} has values that are NaN or infinite, the first in row {row:,}. Correct them, or "
+                "leave such rows out with nulls=drop.",
                 column=column,
                 count=count,
                 row=row,

@@ -18,7 +18,7 @@ from proto.limits import Limits, over
 from proto.model import Aggregation, Notice
 from proto.schemas import Plan
 from service import columns as cols
-from service.identities import Identities
+from service.identities import Identities, check_text
 from service.intake import Left
 from service.partial import from_batch, to_batch
 from service.population import Instant, Population, population_of_transactions
@@ -190,6 +190,7 @@ class TransactionsIntake:
         if table.n_pairs > limits.max_pairs:
             remedy = "occasion=row needs no pairs; or send fewer rows, or raise SEGSERVE_MAX_PAIRS."
             raise over("max_pairs", table.n_pairs, limits.max_pairs, remedy)
+        check_text(self._identities.text_bytes + table.text_bytes, limits)
 
     def _check_refunds(self) -> None:
         counts = self._table.counts
@@ -271,11 +272,15 @@ class TransactionsIntake:
 
     def _overflow(self) -> RequestError:
         kind = cols.amount_kind(self._types["amount"])
-        room = {"integer": "a 64-bit integer", "decimal": "38 digits", "float": "a 64-bit float"}[kind]
+        room, remedy = {
+            "integer": ("a 64-bit integer", "in a larger unit, as decimal128 or as float64"),
+            "decimal": ("38 digits", "in a larger unit or as float64"),
+            "float": ("a 64-bit float", "in a larger unit"),
+        }[kind]
         return RequestError(
             ErrorCode.OVERFLOW,
-            f"The amounts of a customer in column {self._names['amount']} sum to more than {room} holds; send them in "
-            "a larger unit" + ("." if kind == "float" else ", as decimal128 or as float64."),
+            f"The amounts of a customer in column {self._names['amount']} sum to more than {room} holds; send them "
+            f"{remedy}.",
             column=self._names["amount"],
         )
 
