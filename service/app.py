@@ -35,7 +35,10 @@ class App(FastAPI):
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         endpoint = self.endpoints.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
-        await (super().__call__ if endpoint is None else endpoint)(scope, receive, send)
+        if endpoint is None:
+            await super().__call__(scope, receive, send)
+        else:
+            await endpoint(scope, receive, send)
 
 
 def create_app(settings: Settings) -> FastAPI:

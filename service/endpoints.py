@@ -20,7 +20,7 @@ from proto.media import Media, media_of, negotiate
 from proto.options import FitOptions, ScoreOptions, SegmentOptions
 from service.admission import RETRY_AFTER_SECONDS
 from service.exchange import ClientGone, Exchange
-from service.logs import log, log_request
+from service.logs import log, request_line
 from service.memory import give_back
 from service.metrics import StageTimer
 from service.pipeline import Options
@@ -276,7 +276,8 @@ class Endpoint:
         rows, customers = facts.get("rows_in", 0), facts.get("customers_out", 0)
         self._tally.add(outcome, seconds, rows=rows, customers=customers, received_bytes=received, sent_bytes=sent)
         if self._state.settings.access_log:
-            log_request(exchange.request_id, self.name, outcome, exchange.status, received, sent, facts, seconds)
+            line = request_line(self.name, outcome, exchange.status, tuple(facts), tuple(seconds))
+            line.write(exchange.request_id, received, sent, facts.values(), seconds.values())
 
 
 def _not_ready(failure: str | None) -> RequestError:

@@ -128,6 +128,6 @@ class Exchange:
 
     async def respond(self, status: int, body: bytes, content_type: bytes, *headers: tuple[bytes, bytes]) -> None:
         """A whole response with its length."""
-        head = [(b"content-type", content_type), (b"content-length", b"%d" % len(body)), *headers]
-        await self.start(status, head)
+        length = b"%d" % len(body)
+        await self.start(status, [(b"content-type", content_type), (b"content-length", length), *headers])
         await self.send(body, more=False)

@@ -10,11 +10,12 @@ import logging
 import logging.config
 import time
 from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
 import orjson
 
-__all__ = ["JsonFormatter", "LineHandler", "configure", "log", "log_request"]
+__all__ = ["JsonFormatter", "LineHandler", "configure", "log", "request_line"]
 
 log = logging.getLogger("segserve")
 
@@ -44,7 +45,7 @@ def _second(second: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
 
 
-def _json(entry: dict[str, Any]) -> str:
+def _json(entry: Any) -> str:
     try:
         return orjson.dumps(entry, default=str, option=orjson.OPT_NON_STR_KEYS).decode()
     except TypeError:  # half of a character pair, or a number above 64 bits: rare, but no reason to lose the line
@@ -52,10 +53,10 @@ def _json(entry: dict[str, Any]) -> str:
 
 
 class LineHandler(logging.StreamHandler):  # type: ignore[type-arg]
-    """Writes each record at once, and lines of requests together with all others of the event loop's turn.
+    """Writes each record at once, and the lines of requests a few milliseconds' worth at a time.
 
-    A system call for each line would cost a small request a tenth of its time. A line waits until the loop has run
-    what was ready, never longer; any other record, a flush and the end of logging write what waits first.
+    A system call for each line would cost a small request a tenth of its time. Any other record, a flush and the end of
+    logging write first what waits, so lines keep their order and none is lost.
     """
 
     def __init__(self) -> None:
@@ -63,9 +64,9 @@ class LineHandler(logging.StreamHandler):  # type: ignore[type-arg]
         self._waiting: deque[str] = deque()
 
     def put(self, line: str) -> None:
-        """Writes the line at the end of this turn. From the event loop only."""
+        """Writes the line soon. From the event loop only."""
         if not self._waiting:
-            asyncio.get_running_loop().call_soon(self.flush)
+            asyncio.get_running_loop().call_later(WAIT_SECONDS, self.flush)
         self._waiting.append(line)
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -83,45 +84,55 @@ class LineHandler(logging.StreamHandler):  # type: ignore[type-arg]
         super().flush()
 
 
-def log_request(
-    request_id: str,
-    endpoint: str,
-    outcome: str,
-    status: int,
-    received_bytes: int,
-    sent_bytes: int,
-    facts: dict[str, Any],
-    seconds: dict[str, float],
-) -> None:
-    """One line for one request; `seconds` by stage, to the microsecond."""
-    if not log.isEnabledFor(logging.INFO):
-        return
-    now = time.time()
-    form = _request_form(endpoint, outcome, status, bool(facts), tuple(seconds))
-    line = form % (
-        _second(int(now)),
-        now % 1 * 1000,
-        _json({"request_id": request_id})[1:-1],
-        received_bytes,
-        sent_bytes,
-        _json(facts)[1:-1],
-        *[spent * 1e6 for spent in seconds.values()],
-    )
-    for handler in log.handlers:
-        if isinstance(handler, LineHandler):
-            handler.put(line)
+WAIT_SECONDS = 0.005
+
+
+class RequestLine:
+    """The line of all requests that end alike, with room for what varies.
+
+    `facts` names what else is told. One format costs a quarter of a dict, a rounding for each stage, and a dump.
+    """
+
+    def __init__(
+        self, endpoint: str, outcome: str, status: int, facts: tuple[str, ...], stages: tuple[str, ...]
+    ) -> None:
+        fixed = {"level": "info", "logger": log.name, "event": "request"}
+        told = {"endpoint": endpoint, "outcome": outcome, "status": status}
+        self._form = (
+            f'{{"time":"%s.%03dZ",{_json(fixed)[1:-1]},"request_id":%s,{_json(told)[1:-1]},'
+            '"received_bytes":%d,"sent_bytes":%d'
+            + "".join(f',"{name}":%s' for name in facts)
+            + "".join(f',"{stage}_seconds":%de-6' for stage in stages)
+            + "}"
+        )
+
+    def write(
+        self, request_id: str, received_bytes: int, sent_bytes: int, facts: Iterable[Any], seconds: Iterable[float]
+    ) -> None:
+        """Logs one request; the seconds of each stage are told to the microsecond."""
+        if not log.isEnabledFor(logging.INFO):
+            return
+        now = time.time()
+        line = self._form % (
+            _second(int(now)),
+            now % 1 * 1000,
+            orjson.dumps(request_id).decode(),
+            received_bytes,
+            sent_bytes,
+            *[fact if type(fact) is int else _json(fact) for fact in facts],
+            *[spent * 1e6 for spent in seconds],
+        )
+        for handler in log.handlers:
+            if isinstance(handler, LineHandler):
+                handler.put(line)
 
 
 @functools.lru_cache(maxsize=256)
-def _request_form(endpoint: str, outcome: str, status: int, has_facts: bool, stages: tuple[str, ...]) -> str:
-    """The line with room for what varies: one format costs a quarter of a dict, a rounding each and a dump."""
-    fixed = {"level": "info", "logger": log.name, "event": "request"}
-    told = {"endpoint": endpoint, "outcome": outcome, "status": status}
-    timed = "".join(f',"{stage}_seconds":%de-6' for stage in stages)
-    return (
-        f'{{"time":"%s.%03dZ",{_json(fixed)[1:-1]},%s,{_json(told)[1:-1]},"received_bytes":%d,"sent_bytes":%d'
-        f"{',' if has_facts else ''}%s{timed}}}"
-    )
+def request_line(
+    endpoint: str, outcome: str, status: int, facts: tuple[str, ...], stages: tuple[str, ...]
+) -> RequestLine:
+    """The line of requests that end so; there are few kinds."""
+    return RequestLine(endpoint, outcome, status, facts, stages)
 
 
 def configure(level: str) -> dict[str, Any]:

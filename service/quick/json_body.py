@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import struct
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -17,13 +19,11 @@ from service.quick.form import Form
 
 __all__ = ["JsonReply", "columns_in", "rows_of"]
 
-_NUMBERS = {float, int}
-_NUMPY = orjson.OPT_SERIALIZE_NUMPY
-INT64_MAX = 2**63 - 1
-
 
 def columns_in(body: bytes) -> dict[str, list[Any]] | None:
-    """The columns of a document that has nothing else; None for any other."""
+    """The columns of a document that has nothing else; None for any other, and where true or false may be a value."""
+    if b"true" in body or b"false" in body:  # would pass for numbers in `rows_of`
+        return None
     containers, allowed = count_containers(body)
     if containers > allowed:
         return None
@@ -46,13 +46,27 @@ def rows_of(columns: dict[str, list[Any]], form: Form) -> Rows | None:
     n = len(ids)
     if not 0 < n <= MAX_CUSTOMERS or any(len(values) != n for values in columns.values()):
         return None
-    kinds = set(map(type, ids))
-    if kinds != {str} and (kinds != {int} or max(ids) > INT64_MAX):
+    if not _are_ids(ids):
         return None
-    told = [columns[name] for name in plan.features]
-    if any(not _NUMBERS.issuperset(map(type, values)) for values in told):  # type(): true is no number
+    told = list(chain.from_iterable([columns[name] for name in plan.features]))
+    try:
+        # Takes integers and floats, nothing else; a third of the time of looking at types and making an array.
+        values = np.frombuffer(struct.pack(f"{len(told)}d", *told))
+    except struct.error:
         return None
-    return Rows(n, ids, readonly(np.array(told, np.float64).reshape(-1)), _places(form, n))
+    return Rows(n, ids, values, _places(form, n))
+
+
+def _are_ids(ids: list[Any]) -> bool:
+    """Whether all are integers that an int64 holds, or all texts."""
+    try:
+        struct.pack(f"{len(ids)}q", *ids)
+    except struct.error:
+        try:
+            "".join(ids)
+        except TypeError:
+            return False
+    return True
 
 
 @functools.lru_cache(maxsize=4096)
@@ -68,38 +82,33 @@ class JsonReply:
     """Writes the replies of one form, in columns."""
 
     def __init__(self, form: Form) -> None:
-        self._sources = [
-            (b"%b%b:" % (b"," if i else b"", orjson.dumps(name)), source)
-            for i, (name, source) in enumerate(zip(form.schema.names, form.sources, strict=True))
-        ]
-        self._segments = [orjson.dumps(label) for label in form.segments]
-        self._classes = [orjson.dumps(label) for label in form.classes]
+        self._sources = list(zip(form.schema.names, form.sources, strict=True))
+        self._segments, self._classes = form.segments, form.classes
 
     def of(self, few: Few, scores: FewScores, summary: bytes) -> bytes:
         """The reply's bytes, the same as `writers.encode` makes."""
         n, values, words = few.n, few.values, scores.words
         segments = words[2 * n :].view(np.int32)[:n]
-        pieces = [b'{"columns":{']
-        for before, source in self._sources:
-            pieces.append(before)
+        columns: dict[str, Any] = {}
+        for name, source in self._sources:
             if isinstance(source, int):
                 start = few.places[source]
-                pieces.append(orjson.dumps(values[start : start + n], option=_NUMPY))
+                columns[name] = values[start : start + n]
             elif source == "customer_id":
-                pieces.append(orjson.dumps(few.ids))
+                columns[name] = few.ids
             elif source == "value_score":
-                pieces.append(orjson.dumps(words[:n], option=_NUMPY))
+                columns[name] = words[:n]
             elif source == "value_percentile":
-                pieces.append(orjson.dumps(words[n : 2 * n], option=_NUMPY))
+                columns[name] = words[n : 2 * n]
             elif source == "segment_id":
-                pieces.append(orjson.dumps(segments, option=_NUMPY))
+                columns[name] = segments
             elif source == "segment":
-                pieces.append(_named(segments, self._segments))
+                columns[name] = _named(segments, self._segments)
             else:
-                pieces.append(_named(words[-((n + 3) >> 2) :].view(np.int16)[:n], self._classes))
-        pieces += (b'},"summary":', summary, b',"status":"complete"}')
-        return b"".join(pieces)
+                columns[name] = _named(words[-((n + 3) >> 2) :].view(np.int16)[:n], self._classes)
+        reply = {"columns": columns, "summary": orjson.Fragment(summary), "status": "complete"}
+        return orjson.dumps(reply, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def _named(codes: npt.NDArray[np.integer[Any]], labels: list[bytes]) -> bytes:
-    return b"[%b]" % b",".join([labels[code] for code in codes.tolist()])
+def _named(codes: npt.NDArray[np.integer[Any]], labels: list[str]) -> list[str]:
+    return list(map(labels.__getitem__, codes.tolist()))

@@ -1,5 +1,6 @@
 """Logs: every line is one JSON object, whatever is in it."""
 
+import asyncio
 import datetime as dt
 import json
 import logging
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.logs import JsonFormatter, configure, log
+from service.logs import JsonFormatter, configure, log, request_line
 
 
 def _line(message: str, *arguments: object, **extra: Any) -> dict[str, Any]:
@@ -103,3 +104,67 @@ def test_uvicorn_gets_the_same(capsys: pytest.CaptureFixture[str]) -> None:
         ("uvicorn.error", "started"),
         ("elsewhere", "heard too"),
     ]
+
+
+SECONDS = {"decode": 0.25, "total": 1.5000004}
+
+
+def _request(request_id: str, **facts: Any) -> None:
+    line = request_line("score", "ok", 200, tuple(facts), tuple(SECONDS))
+    line.write(request_id, 5, 6, facts.values(), SECONDS.values())
+
+
+@pytest.mark.usefixtures("_restored")
+def test_a_request_is_one_line_with_all_that_is_told_of_it(capsys: pytest.CaptureFixture[str]) -> None:
+    async def two() -> None:
+        _request('r-"1\\', rows_in=3, customers_out=2)
+        _request("r-2", code="busy", detail='a "word"\n100 %', rows_in=None)
+        log.warning("later")
+
+    configure("info")
+    asyncio.run(two())
+    first, second, third = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert dt.datetime.fromisoformat(first.pop("time")).tzinfo is not None
+    assert first == {
+        "level": "info",
+        "logger": "segserve",
+        "event": "request",
+        "request_id": 'r-"1\\',
+        "endpoint": "score",
+        "outcome": "ok",
+        "status": 200,
+        "received_bytes": 5,
+        "sent_bytes": 6,
+        "rows_in": 3,
+        "customers_out": 2,
+        "decode_seconds": 0.25,
+        "total_seconds": 1.5,
+    }
+    assert (second["code"], second["detail"], second["rows_in"]) == ("busy", 'a "word"\n100 %', None)
+    assert third["event"] == "later"  # lines that wait go first
+
+
+@pytest.mark.usefixtures("_restored")
+@pytest.mark.parametrize("ended_by", ["time", "shutdown"])
+def test_lines_that_wait_are_written(ended_by: str, capsys: pytest.CaptureFixture[str]) -> None:
+    async def one() -> None:
+        _request("r-1")
+        if ended_by == "time":
+            async with asyncio.timeout(60):
+                while not (found := capsys.readouterr().err):
+                    await asyncio.sleep(0.001)  # between two looks
+            assert json.loads(found)["request_id"] == "r-1"
+
+    configure("info")
+    asyncio.run(one())
+    if ended_by == "shutdown":
+        logging.shutdown()
+        assert json.loads(capsys.readouterr().err)["request_id"] == "r-1"
+
+
+@pytest.mark.usefixtures("_restored")
+def test_requests_are_told_from_info_on(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("warning")
+    _request("r-1")  # without an event loop: it is not even put down
+    logging.getLogger("segserve").handlers[0].flush()
+    assert capsys.readouterr().err == ""
