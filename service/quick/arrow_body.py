@@ -7,7 +7,7 @@ the same length and the same end, only the values can differ; and plain numbers 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,9 @@ class ArrowLayout(NamedTuple):
     n: int
     ids: int
     places: npt.NDArray[np.int64] | None
+    """Of the told columns: in the body, or, where `converted`, in what its columns become."""
+    converted: tuple[tuple[np.dtype[Any], int], ...]
+    """Type and first byte of each feature, where one is no float64."""
     ticks: int
     amounts: int
     orders: int
@@ -48,6 +51,9 @@ class ArrowLayout(NamedTuple):
         floats = words.view(np.float64)
         n, ids = self.n, words[self.ids : self.ids + self.n]
         if self.places is not None:
+            if self.converted:
+                columns = [np.frombuffer(body, kind, n, start).astype(np.float64) for kind, start in self.converted]
+                floats = readonly(np.concatenate(columns))
             return Rows(n, ids, floats, self.places)
         return Rows(
             n,
@@ -76,7 +82,8 @@ def head_of(body: bytes) -> bytes:
 def layout_of(body: bytes, batch: pa.RecordBatch, plan: Plan, has_revenue: bool) -> ArrowLayout | None:
     """Where the columns of this body, of which `batch` is a view, lie; None where they are not plain ones."""
     head = head_of(body)
-    if not 0 < batch.num_rows <= MAX_ROWS:
+    n = batch.num_rows
+    if not 0 < n <= MAX_ROWS:
         return None
     base = pa.py_buffer(body).address
     if base % _WORD:
@@ -93,11 +100,14 @@ def layout_of(body: bytes, batch: pa.RecordBatch, plan: Plan, has_revenue: bool)
     types = dict(zip(batch.schema.names, batch.schema.types, strict=True))
     if not _is_id(types[plan.customer_id]) or (plan.order_id and not _is_id(types[plan.order_id])):
         return None
-    places = None
+    places, converted = None, []
     if plan.kind == "customers":
-        if batch.num_rows > MAX_CUSTOMERS or any(types[name] != pa.float64() for name in plan.features):
+        if n > MAX_CUSTOMERS:
             return None
         told = [words[name] for name in plan.features]
+        if any(types[name] != pa.float64() for name in plan.features):
+            converted = [(np.dtype(types[name].to_pandas_dtype()), words[name] * _WORD) for name in plan.features]
+            told = list(range(0, n * len(converted), n))
         if has_revenue:
             told.append(told[plan.feature_names.index("monetary")])
         places = readonly(np.array(told, np.int64))
@@ -106,9 +116,10 @@ def layout_of(body: bytes, batch: pa.RecordBatch, plan: Plan, has_revenue: bool)
     return ArrowLayout(
         len(body),
         tail,
-        batch.num_rows,
+        n,
         words[plan.customer_id],
         places,
+        tuple(converted),
         words.get(plan.timestamp or "", 0),
         words.get(plan.amount or "", 0),
         words.get(plan.order_id or "", 0),

@@ -172,8 +172,9 @@ def _odd_bodies() -> dict[str, bytes]:
     def with_ids(column: Any) -> bytes:
         return stream_of([pa.RecordBatch.from_arrays([column, *others], plain.schema.names)])
 
-    def with_monetary(values: list[Any], kind: Any = None) -> bytes:
-        return stream_of([plain.set_column(3, "monetary", pa.array(values, kind))])
+    def with_monetary(values: list[Any] | None, kind: Any = None) -> bytes:
+        column = kind if values is None else pa.array(values, kind)
+        return stream_of([plain.set_column(3, "monetary", column)])
 
     numbers = plain["monetary"].to_pylist()
     return {
@@ -186,8 +187,8 @@ def _odd_bodies() -> dict[str, bytes]:
         "null": with_monetary([None, *numbers[1:]]),
         "nan": with_monetary([float("nan"), *numbers[1:]]),
         "inf": with_monetary([*numbers[1:], float("inf")]),
-        "float32": with_monetary(numbers, pa.float32()),
-        "integer": with_monetary([int(x) for x in numbers]),
+        "float32 nan": with_monetary([float("nan"), *numbers[1:]], pa.float32()),
+        "decimal": with_monetary(None, plain["monetary"].cast(pa.decimal128(12, 2))),
         "missing": stream_of([plain.drop_columns(["frequency"])]),
         "extra text": stream_of([plain.append_column("note", pa.array(["x"] * 9))]),
         "empty": stream_of([plain.slice(0, 0)]),
@@ -306,6 +307,17 @@ def test_extra_columns_do_no_harm() -> None:
     assert answers("model=people", orjson.dumps({"columns": columns}), Media.JSON) is not None
     body = stream_of([customers(3).add_column(0, "more", pa.array([1, 2, 3], pa.int16()))])
     assert answers("model=people", body) is not None
+
+
+@pytest.mark.parametrize("kind", [pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint64(), pa.float32()])
+@pytest.mark.parametrize("query", ["model=people", "model=visits"])
+def test_features_of_other_types_become_floats(kind: pa.DataType, query: str) -> None:
+    path = QuickPath(store(), Limits())
+    for n in (1, 2, 9, 60):
+        body = stream_of([customers(n, n, frequency=kind, visits=kind)])
+        assert answers(query, body, path=path) is not None
+    large = pa.array([2**63 - 1, -(2**63), 2**53 + 1] if kind == pa.int64() else [1, 2, 3], kind)
+    assert answers(query, stream_of([customers(3).set_column(4, "visits", large)]), path=path) is not None
 
 
 def test_one_off_forms_are_not_prepared() -> None:
