@@ -87,6 +87,12 @@ class Endpoint:
             await exchange.respond(200, reply.body, reply.media, (b"server-timing", timer.header()))
         except ClientGone:
             return False  # the general path notices as well, and tells
+        except BaseException as error:
+            if isinstance(error, Exception) and not exchange.started:
+                log.exception("quick path failed", extra={"fields": {"request_id": exchange.request_id}})
+                return False  # the general path may still have the answer
+            self._record(exchange, timer, {}, "failed")
+            raise
         finally:
             self._state.admission.leave()
         facts = {"rows_in": reply.rows_in, "customers_out": reply.customers_out}

@@ -25,7 +25,7 @@ from service.writers import encode
 
 __all__ = ["ArrowReply"]
 
-_MAX_LENGTHS = 64  # of summaries whose schema message is kept
+_MAX_LENGTHS = 256  # of summaries whose schema message is kept
 _ALL_SCORES = ["value_score", "value_percentile", "segment_id", "segment", "rfm_class"]
 
 

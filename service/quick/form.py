@@ -27,7 +27,7 @@ from service.quick.summary_text import SummaryText
 from service.scoring import history_notice, scoring_of
 from service.zones import zone_table
 
-__all__ = ["Form", "NotPlain", "Source"]
+__all__ = ["Form", "NotPlain", "Source", "places_of"]
 
 Ints = npt.NDArray[np.int64]
 
@@ -56,11 +56,15 @@ class Form:
         self.is_table = self.plan.kind == "customers"
         self.model = model
         names = [f.name for f in model.features]
-        if not self.is_table:
-            names += [name for name in RFM if name not in names]
+        if self.is_table:
+            given, revenue = tuple(names), "monetary"
+        else:
             self._prepare_rows(options)
-        self.told = names  # what segments are described by; behind it comes the revenue
-        self.has_revenue = not self.is_table or "monetary" in names
+            names += [name for name in RFM if name not in names]
+            given, revenue = FEATURES_OF_ROWS, "revenue"
+        self.told = names  # what segments are described by; behind it comes the revenue, where there is one
+        self.has_revenue = revenue in given
+        self.columns = tuple(given.index(name) for name in ([*names, revenue] if self.has_revenue else names))
         monetary = model.aggregation.monetary if model.aggregation else "sum"
         self.schema = output_schema(self.plan, options.fields, monetary=monetary)
         self.sources = [self._source(name) for name in self.schema.names]
@@ -139,7 +143,7 @@ class Form:
             rows.n,
             found.ids[: found.n],
             readonly(found.features.reshape(-1)),
-            self._places(rows.n),
+            places_of(self.columns, rows.n),
             found.frequencies[: found.n],
             history,
             found.refund_rows,
@@ -157,14 +161,12 @@ class Form:
         assert rows.orders is not None
         return rows.orders
 
-    def _places(self, n_rows: int) -> Ints:
-        return _places(tuple(FEATURES_OF_ROWS.index(name) for name in (*self.told, "revenue")), n_rows)
-
     def score(self, few: Few) -> FewScores | None:
         """Scores, segments, classes, and what the segments look like; None where a number is not finite."""
         return score_few(few.values, few.places, few.n, self._scoring, has_revenue=self.has_revenue)
 
 
 @functools.lru_cache(maxsize=4096)
-def _places(columns: tuple[int, ...], n_rows: int) -> Ints:
+def places_of(columns: tuple[int, ...], n_rows: int) -> Ints:
+    """Where these columns begin in an array that has one after the other, each `n_rows` long."""
     return readonly(np.array(columns, np.int64) * n_rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import struct
 from itertools import chain
 from typing import Any
@@ -11,11 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from kernels._jit import readonly
 from kernels.few_scores import FewScores
 from service.json_reader import count_containers
 from service.quick.few import MAX_CUSTOMERS, Few, Rows
-from service.quick.form import Form
+from service.quick.form import Form, places_of
 
 __all__ = ["JsonReply", "columns_in", "rows_of"]
 
@@ -54,7 +52,7 @@ def rows_of(columns: dict[str, list[Any]], form: Form) -> Rows | None:
         values = np.frombuffer(struct.pack(f"{len(told)}d", *told))
     except struct.error:
         return None
-    return Rows(n, ids, values, _places(form, n))
+    return Rows(n, ids, values, places_of(form.columns, n))
 
 
 def _are_ids(ids: list[Any]) -> bool:
@@ -67,15 +65,6 @@ def _are_ids(ids: list[Any]) -> bool:
         except TypeError:
             return False
     return True
-
-
-@functools.lru_cache(maxsize=4096)
-def _places(form: Form, n: int) -> npt.NDArray[np.int64]:
-    """Where each feature begins, and the revenue where there is one."""
-    columns = list(range(len(form.told)))
-    if form.has_revenue:
-        columns.append(form.told.index("monetary"))
-    return readonly(np.array(columns, np.int64) * n)
 
 
 class JsonReply:

@@ -35,7 +35,7 @@ Headers = tuple[bytes, bytes, bytes]
 MAX_HEADER_BYTES = 4_096
 MAX_HEAD_BYTES = 128 << 10  # a schema with an inline model takes some 50 KB
 ROUTES_BYTES, FORMS_BYTES, LAYOUTS_BYTES, SEEN_BYTES = 1 << 20, 64 << 20, 16 << 20, 1 << 20
-FORM_BYTES = 1 << 20  # about what a form holds at most, with its prepared messages
+FORM_BYTES = 2 << 20  # about what a form holds at most, with its prepared messages
 ENTRY_BYTES = 500
 
 
