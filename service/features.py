@@ -212,7 +212,8 @@ def _correlation(logged: dict[str, Floats]) -> float:
     x, y = (logged[name][:CORRELATION_SAMPLE] for name in DEFAULT_LOGS)
     if len(x) < 3 or x.min() == x.max() or y.min() == y.max():
         return 0.0
-    return round(float(np.corrcoef(x, y)[0, 1]), 3)
+    x, y = x - x.mean(), y - y.mean()
+    return round(float(x @ y / np.sqrt((x @ x) * (y @ y))), 3)
 
 
 def _correlated(correlation: float) -> Notice:
