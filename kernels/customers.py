@@ -8,8 +8,6 @@ Any number of groups will do, and groups keep the order of the hashes, so that t
 Nobody outside may keep a slot's number: growing moves it.
 """
 
-import mmap
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -19,6 +17,7 @@ from kernels import records as rec
 from kernels._jit import equal_of_16, kernel, lowest_one, prefetch, readonly, row_kernel
 from kernels.hashing import FixedKeys, Keys, WideKeys, hash_word, hash_words, seed_words
 from kernels.money import add_amount
+from kernels.pages import reserve
 from kernels.slots import HALF, LOW_HALF, ONE, ZERO
 
 _AHEAD = np.uint64(32)  # rows between a prefetch and its use; 16 was slower where a customer's rows follow each other
@@ -32,7 +31,7 @@ _BEHIND = np.int64(
 )  # records fetched before their turn where a table is gone through backwards: twice as fast as without
 _FIRST_SLOTS = 128  # 8 KiB; a small request seldom has more customers
 _LARGE = 1 << 17  # slots; up to here growing four times as large costs nobody anything
-_MAPPED = 1 << 15  # slots; from here on records live in pages of their own, which grow without being copied
+_MAPPED = 1 << 15  # slots; from here on records have room to grow into
 
 
 @row_kernel
@@ -268,15 +267,6 @@ def _new_tags(n: int) -> NDArray[np.uint8]:
     return raw[shift : shift + n]
 
 
-def _new_pages(n_bytes: int) -> mmap.mmap:
-    """Return memory of its own pages, large ones where the system has them."""
-    pages = mmap.mmap(-1, n_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    if hasattr(mmap, "MADV_HUGEPAGE"):
-        with suppress(OSError):
-            pages.madvise(mmap.MADV_HUGEPAGE)
-    return pages
-
-
 def _larger(n: int) -> int:
     """Return how many slots follow n: by three quarters where they take memory that counts."""
     return n * 4 if n < _LARGE else n * 7 // 64 * 16
@@ -291,7 +281,7 @@ class CustomerTable:
         self.tags = _new_tags(_FIRST_SLOTS)
         self.records = rec.new_records(_FIRST_SLOTS)
         self._seed = seed
-        self._pages: mmap.mmap | None = None
+        self._room = self.records.view(np.uint8)
         self._hints = np.empty(int(_BLOCK), dtype=np.uint32)
 
     @property
@@ -357,17 +347,11 @@ class CustomerTable:
                 stash = rec.grown(stash)
 
     def _resize(self, n: int) -> None:
-        """Make the records n, the first as they were; the pages of many are moved, not copied."""
-        old, size = self.records, n * rec.RECORD.itemsize
-        if self._pages is not None:
-            old = self.records = rec.new_records(0)  # pages with a view of them cannot be moved
-            with suppress(BufferError, OSError, SystemError):  # somebody has a view, or the system cannot
-                self._pages.resize(size)
-            old = np.frombuffer(self._pages, dtype=rec.RECORD)
-        if len(old) < n:
-            self._pages = _new_pages(size) if n >= _MAPPED else None
-            new = rec.new_records(n) if self._pages is None else np.frombuffer(self._pages, dtype=rec.RECORD)
+        """Make the records n, the first as they were; those of many grow in their place."""
+        size = n * rec.RECORD.itemsize
+        if size > len(self._room):
+            room = reserve(size) if n >= _MAPPED else rec.new_records(n).view(np.uint8)
             # as bytes: numpy copies structured arrays field by field, ten times slower
-            new.view(np.uint8)[: old.nbytes] = old.view(np.uint8)
-            old = new
-        self.records = old
+            room[: self.records.nbytes] = self.records.view(np.uint8)
+            self._room = room
+        self.records = self._room[:size].view(rec.RECORD)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernels import customers, hashing
+from kernels import customers, hashing, pages
 from kernels._jit import fold_multiply, kernel, readonly
 from kernels.customers import CustomerTable
 from kernels.hashing import ByteKeys, FixedKeys, Keys, WideKeys, hash_keys, seed_words
@@ -142,18 +142,15 @@ def test_growth_keeps_customers_of_one_hash() -> None:
     grown(ids + ids, 500)
 
 
-@pytest.mark.parametrize("cannot", ["move", "ask for large pages"])
-def test_pages_that_cannot_be_moved_are_copied(cannot: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("view_held", [False, True])
+def test_records_grow_in_their_place_and_beyond(view_held: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(customers, "_MAPPED", 512)
-    if cannot == "ask for large pages":
-        monkeypatch.delattr(customers.mmap, "MADV_HUGEPAGE", raising=False)
-        grown(list(range(9000)), 100)
-        return
+    monkeypatch.setattr(pages, "_FACTORS", (3,))
     ids = list(range(9000))
     table, views = CustomerTable(False, SEED), []
     for start in range(0, 9000, 100):
-        views.append(table.records)  # a view of its pages, held by somebody
-        counted(table, ids[: start + 100][-100:], ([PURCHASE] * 100, [0] * 100, [1.0] * 100), 100)
+        views.append(table.records if view_held else None)
+        counted(table, ids[start : start + 100], ([PURCHASE] * 100, [0] * 100, [1.0] * 100), 100)
     assert {customer: record[3:] for customer, record in found(table).items()} == dict.fromkeys(ids, (1, 1.0))
 
 
