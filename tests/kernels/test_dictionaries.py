@@ -55,11 +55,11 @@ def test_rows_have_the_keys_of_their_texts(
 def test_entries_that_no_kept_row_uses_are_not_held(wide: bool) -> None:
     interner, long = Interner(), "long text " * 1_000
     entries = Entries(*arrays_of([long + str(i) for i in range(50)], np.int32), interner, wide)
-    before = interner.nbytes
+    before = interner.text_bytes
     entries.keys_of(np.arange(50, dtype=np.int32), np.zeros(50, dtype=np.bool_))
-    assert interner.nbytes == before
+    assert interner.text_bytes == before
     entries.keys_of(np.array([7, 7], dtype=np.int32))
-    assert before < interner.nbytes < before + 2 * len(long)
+    assert before < interner.text_bytes < before + 2 * len(long)
 
 
 @pytest.mark.parametrize("wide", [False, True])
