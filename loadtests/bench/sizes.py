@@ -44,12 +44,12 @@ FULL = Sizes(
 )
 QUICK = Sizes(
     name="quick",
-    rounds=5,
-    rows=200_000,
-    job_rows=200_000,
+    rounds=3,
+    rows=100_000,
+    job_rows=100_000,
     points=10_000,
     upload_bytes=32 * MIB,
-    load_seconds=0.2,
+    load_seconds=0.1,
     memory=(Scale(2_000_000, 500_000),),
     scale=(Scale(1_000_000, 100_000), Scale(4_000_000, 400_000)),
 )
