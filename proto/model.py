@@ -15,7 +15,8 @@ import rfc8785
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from proto.errors import ErrorCode, RequestError
-from proto.options import EXACT_SEED, MAX_FEATURES, MAX_SEGMENTS, Zone
+from proto.option_values import MAX_FEATURES, Zone
+from proto.options import EXACT_SEED, MAX_SEGMENTS
 
 __all__ = [
     "FORMAT_VERSION",

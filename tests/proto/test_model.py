@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from proto.errors import ErrorCode, RequestError
 from proto.model import SCORE_QUANTILES, Model, dump_model, load_model, seal
-from proto.options import MAX_FEATURES
+from proto.option_values import MAX_FEATURES
 
 FLAT = [0.0] * SCORE_QUANTILES
 Edit = Callable[[dict[str, Any]], Any]

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from proto.errors import ErrorCode, RequestError
+from proto.option_values import MAX_FEATURES
 from proto.options import (
     EXACT_SEED,
-    MAX_FEATURES,
     MAX_SEGMENTS,
     OUTPUT_FIELDS,
     FitOptions,
