@@ -13,7 +13,7 @@ from loadtests.bench.peers import versions
 from loadtests.bench.sizes import SEED, Sizes
 from service.settings import available_cores
 
-__all__ = ["run_facts"]
+__all__ = ["machine_facts", "run_facts"]
 
 
 def _cpu() -> str:
@@ -33,11 +33,10 @@ def _commit() -> str:
     return found.stdout.strip() or "unknown"
 
 
-def run_facts(sizes: Sizes) -> dict[str, Any]:
-    """Date, machine, load before the start, versions, seed."""
+def machine_facts() -> dict[str, Any]:
+    """Date, commit, machine, load before the start."""
     return {
         "date": dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "sizes": sizes.name,
         "commit": _commit(),
         "cpu": _cpu(),
         "cores": available_cores(),
@@ -45,6 +44,9 @@ def run_facts(sizes: Sizes) -> dict[str, Any]:
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "load_before": round(os.getloadavg()[0], 2),
-        "versions": versions(),
-        "seed": SEED,
     }
+
+
+def run_facts(sizes: Sizes) -> dict[str, Any]:
+    """The machine, and what was measured on it: sizes, versions, seed."""
+    return {**machine_facts(), "sizes": sizes.name, "versions": versions(), "seed": SEED}
