@@ -1,7 +1,9 @@
-"""Who may come in, and who may compute: places for requests, slots for pieces of work.
+"""Who may come in, and who may compute: places for requests, and slots for pieces of work, by lane.
 
-A place is taken before the first body byte is read and costs nothing but a count. A compute slot is taken for one
-piece of work at a time, so a slow client holds a connection and never a thread.
+A place is taken before the first body byte is read and costs nothing but a count. A bulk request (declared longer than
+a small one, or of unknown length) takes a bulk place once its first piece is there, so that one who only connects
+takes nobody's. A compute slot is taken for one piece of work at a time, so a slow client holds a connection and never
+a thread. Each lane has slots and threads of its own; those of bulk work run at a lower priority.
 """
 
 from __future__ import annotations
@@ -10,66 +12,34 @@ import asyncio
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from typing import TypeVar
+from functools import partial
+from typing import Literal, TypeVar
 
-from proto.errors import ErrorCode, RequestError
-from service.metrics import Metrics, StageTimer
+from proto.errors import RequestError
+from service.metrics import LANES, Metrics, StageTimer
+from service.threads import lower_priority
+from service.turns import Turns, busy
 
-__all__ = ["RETRY_AFTER_SECONDS", "Admission"]
+__all__ = ["Admission", "BulkPlace", "Lane"]
 
-RETRY_AFTER_SECONDS = 1
+Lane = Literal["small", "bulk"]
+
+MOST_DRAINS = 64  # refused bodies read to their end at one time; each may take 5 s of a connection
 
 T = TypeVar("T")
 
 
-class Admission:
-    """Places and slots of one process; used from the event loop only."""
+class _Slots:
+    """The compute slots of one lane, and as many threads."""
 
-    def __init__(self, max_requests: int, n_slots: int, metrics: Metrics) -> None:
-        self._max_requests = max_requests
-        self._slots = asyncio.Semaphore(n_slots)
-        self._workers = ThreadPoolExecutor(n_slots, thread_name_prefix="worker")
-        self.in_flight = 0
-        self.slots_in_use = 0
-        metrics.slots.set(n_slots)
-        metrics.in_flight.set_function(lambda: self.in_flight)
-        metrics.slots_in_use.set_function(lambda: self.slots_in_use)
-
-    def try_enter(self) -> bool:
-        """Takes a place for one request, where there is one; `leave` gives it back."""
-        if self.in_flight >= self._max_requests:
-            return False
-        self.in_flight += 1
-        return True
-
-    def leave(self) -> None:
-        self.in_flight -= 1
-
-    @contextmanager
-    def place(self) -> Iterator[None]:
-        """A place for one request; RequestError(BUSY) when all are taken."""
-        if not self.try_enter():
-            raise RequestError(
-                ErrorCode.BUSY,
-                f"{self.in_flight} requests are being answered, as many as this service takes. Try again in "
-                f"{RETRY_AFTER_SECONDS} s.",
-                limit="max_requests",
-                found=self.in_flight,
-                wanted=self._max_requests,
-            )
-        try:
-            yield
-        finally:
-            self.leave()
+    def __init__(self, lane: Lane, n: int, turns: Turns) -> None:
+        self.turns = turns
+        initializer = lower_priority if lane == "bulk" else None
+        self._workers = ThreadPoolExecutor(n, thread_name_prefix=f"worker-{lane}", initializer=initializer)
 
     async def run(self, timer: StageTimer, work: Callable[[], T]) -> T:
-        """Runs one piece of work in a worker thread, once a slot is free.
-
-        A cancelled caller still waits for its piece, so that a slot is never given away while a thread is busy.
-        """
         with timer.stage("queue"):
-            await self._slots.acquire()
-        self.slots_in_use += 1
+            await self.turns.take()
         try:
             future = asyncio.get_running_loop().run_in_executor(self._workers, work)
             try:
@@ -81,8 +51,131 @@ class Admission:
                 future.exception()  # seen: nobody waits for it
                 raise
         finally:
-            self.slots_in_use -= 1
-            self._slots.release()
+            self.turns.give_back()
 
     def close(self) -> None:
         self._workers.shutdown()
+
+
+class Admission:
+    """Places and slots of one process; used from the event loop only."""
+
+    def __init__(
+        self,
+        max_requests: int,
+        n_slots: int,
+        metrics: Metrics,
+        *,
+        max_bulk_requests: int = 64,
+        max_queued_requests: int = 256,
+        queue_seconds: float | None = None,
+        small_queue_seconds: float | None = None,
+    ) -> None:
+        self._max_requests = max_requests
+        self.in_flight = 0
+        self.drains = 0
+        self._bulk = Turns(max_bulk_requests, max_queued_requests, queue_seconds, what="bulk places")
+        small = Turns(
+            n_slots,
+            max_queued_requests,
+            small_queue_seconds,
+            what="compute slots of the small lane",
+            setting="small_queue_seconds",
+        )
+        self._slots = {"small": _Slots("small", n_slots, small), "bulk": _Slots("bulk", n_slots, Turns(n_slots))}
+        metrics.slots.set(len(LANES) * n_slots)
+        metrics.in_flight.set_function(lambda: self.in_flight)
+        metrics.slots_in_use.set_function(lambda: self.slots_in_use)
+        metrics.bulk_places.set_function(lambda: self._bulk.in_use)
+        metrics.bulk_queue.set_function(lambda: self._bulk.waiting)
+        metrics.drains.set_function(lambda: self.drains)
+        for lane in LANES:
+            turns = self._slots[lane].turns
+            metrics.lane_slots.labels(lane).set_function(partial(getattr, turns, "in_use"))
+            metrics.lane_queue.labels(lane).set_function(partial(getattr, turns, "waiting"))
+
+    @property
+    def slots_in_use(self) -> int:
+        return sum(slots.turns.in_use for slots in self._slots.values())
+
+    @property
+    def is_full(self) -> bool:
+        """Whether every place is taken."""
+        return self.in_flight >= self._max_requests
+
+    def try_enter(self) -> bool:
+        """Takes a place for one request, where there is one; `leave` gives it back."""
+        if self.in_flight >= self._max_requests:
+            return False
+        self.in_flight += 1
+        return True
+
+    def leave(self) -> None:
+        self.in_flight -= 1
+
+    def refusal(self) -> RequestError:
+        """What a request is told that finds no place."""
+        told = f"{self.in_flight} requests are being answered, as many as this service takes."
+        return busy(told, "max_requests", self.in_flight, self._max_requests)
+
+    @contextmanager
+    def place(self) -> Iterator[None]:
+        """A place for one request; RequestError(BUSY) when all are taken."""
+        if not self.try_enter():
+            raise self.refusal()
+        try:
+            yield
+        finally:
+            self.leave()
+
+    def bulk_place(self) -> BulkPlace:
+        """A bulk place to be taken later; RequestError(BUSY) at once where even the queue for one is full."""
+        if self._bulk.is_full:
+            raise self._bulk.refusal()
+        return BulkPlace(self._bulk)
+
+    def check_slots(self, lane: Lane) -> None:
+        """Refuses a request at its start where the queue for this lane's slots is full."""
+        turns = self._slots[lane].turns
+        if turns.is_full:
+            raise turns.refusal()
+
+    @contextmanager
+    def drain_place(self) -> Iterator[bool]:
+        """Whether the rest of a refused body may be read: so many at a time, or refusing would fill the service."""
+        may = self.drains < MOST_DRAINS
+        self.drains += may
+        try:
+            yield may
+        finally:
+            self.drains -= may
+
+    async def run(self, timer: StageTimer, work: Callable[[], T], lane: Lane = "bulk") -> T:
+        """Runs one piece of work in a worker thread of the lane, once a slot is free.
+
+        A cancelled caller still waits for its piece, so that a slot is never given away while a thread is busy.
+        """
+        return await self._slots[lane].run(timer, work)
+
+    def close(self) -> None:
+        for slots in self._slots.values():
+            slots.close()
+
+
+class BulkPlace:
+    """One of the places that bulk requests share."""
+
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
+        self._taken = False
+
+    async def take(self) -> None:
+        """Waits for the place; RequestError(BUSY) when that takes too long."""
+        if not self._taken:
+            await self._turns.take()
+            self._taken = True
+
+    def leave(self) -> None:
+        if self._taken:
+            self._taken = False
+            self._turns.give_back()

@@ -1,7 +1,7 @@
 """The three endpoints that compute, as bare ASGI: admit, take the body, compute in workers, answer.
 
-A small body is taken whole; scoring it runs in place, because a thread hop costs more than the work. A large one is
-framed as it arrives and worked on piece by piece, one piece in a worker while the next one is on the wire.
+A small body is taken whole; scoring it runs in place, because a thread hop costs more than the work. A large one, in
+the bulk lane, is framed as it arrives and worked on piece by piece, one in a worker while the next is on the wire.
 """
 
 from __future__ import annotations
@@ -12,41 +12,29 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-import orjson
-
-from proto.errors import ErrorCode, RequestError, problem
+from proto.errors import ErrorCode, RequestError
 from proto.framing import Frame
+from proto.limits import Limits, over
 from proto.media import Media, media_of, negotiate
 from proto.options import FitOptions, ScoreOptions, SegmentOptions
-from service.admission import RETRY_AFTER_SECONDS
+from service.admission import BulkPlace, Lane
 from service.exchange import ClientGone, Exchange
 from service.logs import log, request_line
 from service.memory import give_back
 from service.metrics import StageTimer
 from service.pipeline import Options
 from service.quick.path import QuickPath
+from service.refusals import refuse
 from service.state import State
 from service.work import Cancelled, Work, options_of
 
-__all__ = ["Endpoint", "problem_response"]
+__all__ = ["Endpoint"]
 
-PROBLEM_TYPE = b"application/problem+json"
 SMALL_REPLY_BYTES = 1 << 20
 HAND_OVER_BYTES = 4 << 20  # of an upload, to a worker
 LARGE_BYTES, LARGE_ROWS = 8 << 20, 200_000  # requests after which freed memory is given back
 
 T = TypeVar("T")
-
-
-async def problem_response(exchange: Exchange, error: RequestError, *, close: bool = False) -> None:
-    """Answers with the problem; `close` where the rest of the body was not read."""
-    body = orjson.dumps(problem(error, exchange.request_id), default=str)
-    headers: list[tuple[bytes, bytes]] = []
-    if error.status == 503:
-        headers.append((b"retry-after", str(RETRY_AFTER_SECONDS).encode()))
-    if close:
-        headers.append((b"connection", b"close"))
-    await exchange.respond(error.status, body, PROBLEM_TYPE, *headers)
 
 
 class Endpoint:
@@ -122,10 +110,10 @@ class Endpoint:
         except RequestError as error:
             outcome = "rejected" if error.status == 503 else "failed" if error.status >= 500 else "refused"
             facts |= {"code": str(error.code), "detail": error.detail}
-            self._state.metrics.errors.labels(str(error.code)).inc()
+            self._state.metrics.count_error(error)
             if exchange.started:
                 raise  # the server closes the connection: a cut reply is told from a whole one
-            outcome = await self._refuse(exchange, error, outcome)
+            await self._refuse(exchange, error)
         except (ClientGone, Cancelled):
             outcome = "disconnected"
         except Exception:
@@ -137,20 +125,16 @@ class Endpoint:
             failure = RequestError(
                 ErrorCode.INTERNAL, "The service failed on this request; its log has the reason under the request id."
             )
-            self._state.metrics.errors.labels(str(failure.code)).inc()
-            await self._refuse(exchange, failure, outcome)
+            self._state.metrics.count_error(failure)
+            await self._refuse(exchange, failure)
         finally:
             self._record(exchange, timer, facts, outcome)
             if exchange.received_bytes >= LARGE_BYTES or facts.get("rows_in", 0) >= LARGE_ROWS:
                 asyncio.get_running_loop().run_in_executor(None, give_back)
 
-    async def _refuse(self, exchange: Exchange, error: RequestError, outcome: str) -> str:
-        try:
-            goes_on = await exchange.drain()
-        except ClientGone:
-            return "disconnected"
-        await problem_response(exchange, error, close=not goes_on)
-        return outcome
+    async def _refuse(self, exchange: Exchange, error: RequestError) -> None:
+        with self._state.admission.drain_place() as may_drain:
+            await refuse(exchange, error, may_drain=may_drain)
 
     async def _answer(
         self, scope: dict[str, Any], exchange: Exchange, timer: StageTimer, facts: dict[str, Any]
@@ -158,10 +142,17 @@ class Endpoint:
         state = self._state
         if not state.ready:
             raise _not_ready(state.failure)
+        length = exchange.content_length
+        small = length is not None and length <= state.settings.small_body_bytes
+        in_place = small and self._kind is ScoreOptions
+        # Before anything is looked at: under overload refusing is most of the work.
+        if small and not in_place:
+            state.admission.check_slots("small")
+        bulk_place = None if small else state.admission.bulk_place()
         options = options_of(self._kind, scope["query_string"])
         media_in = media_of(exchange.header(b"content-type"))
         media_out = negotiate(exchange.header(b"accept"), media_in, self._producible)
-        length = exchange.content_length
+        _check_declared(length, media_in, state.settings.limits)
         work = Work(
             options,
             media_in,
@@ -173,14 +164,15 @@ class Endpoint:
             expected_bytes=length,
         )
         try:
-            small = length is not None and length <= state.settings.small_body_bytes
-            if small and isinstance(options, ScoreOptions):
+            if in_place:
                 await self._in_place(exchange, work, media_out, timer, facts)
             else:
-                await self._in_workers(exchange, work, media_out, timer, facts, small=small)
+                await self._in_workers(exchange, work, media_out, timer, facts, bulk_place)
         finally:
             facts["rows_in"] = work.rows_in
             work.close()
+            if bulk_place is not None:
+                bulk_place.leave()
 
     async def _in_place(
         self, exchange: Exchange, work: Work, media_out: Media, timer: StageTimer, facts: dict[str, Any]
@@ -200,22 +192,24 @@ class Endpoint:
         media_out: Media,
         timer: StageTimer,
         facts: dict[str, Any],
-        *,
-        small: bool,
+        bulk_place: BulkPlace | None,
     ) -> None:
-        run = functools.partial(self._state.admission.run, timer)
-        if small:
+        lane: Lane = "small" if bulk_place is None else "bulk"
+        run = functools.partial(self._state.admission.run, timer, lane=lane)
+        if bulk_place is None:
             with timer.stage("receive"):
                 body = await exchange.body()
             await run(functools.partial(work.take_whole, body))
         else:
-            await self._upload(exchange, work, timer, run)
+            await self._upload(exchange, work, timer, run, bulk_place)
         async with _Watch(exchange, work):
             outcome = await run(work.finish)
             facts["customers_out"] = outcome.customers_out
             await self._send(exchange, work.reply(outcome, media_out), media_out, timer, run)
 
-    async def _upload(self, exchange: Exchange, work: Work, timer: StageTimer, run: Callable[..., Any]) -> None:
+    async def _upload(
+        self, exchange: Exchange, work: Work, timer: StageTimer, run: Callable[..., Any], place: BulkPlace
+    ) -> None:
         """Feeds the body to the work: while a worker has some pieces, as many more get ready.
 
         The first piece goes at once, as it may be a reason to refuse; later ones a few at a time, because a thread hop
@@ -227,6 +221,9 @@ class Endpoint:
         async def hand_over() -> asyncio.Task[None]:
             if busy is not None:
                 await busy
+            else:
+                with timer.stage("queue"):
+                    await place.take()
             pieces = ready.copy()
             ready.clear()
             return asyncio.create_task(run(functools.partial(work.take, pieces)))
@@ -284,6 +281,16 @@ class Endpoint:
         if self._state.settings.access_log:
             line = request_line(self.name, outcome, exchange.status, tuple(facts), tuple(seconds))
             line.write(exchange.request_id, received, sent, facts.values(), seconds.values())
+
+
+def _check_declared(length: int | None, media: Media, limits: Limits) -> None:
+    """Refuses a body by what it declares, before its first byte."""
+    if length is None:
+        return
+    if media is Media.JSON and length > limits.max_document_bytes:
+        raise over("max_document_bytes", length, limits.max_document_bytes, "Send more than that as Arrow or CSV.")
+    if length > limits.max_body_bytes:
+        raise over("max_body_bytes", length, limits.max_body_bytes, "Send less data at once.")
 
 
 def _not_ready(failure: str | None) -> RequestError:

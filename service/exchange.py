@@ -43,6 +43,7 @@ class Exchange:
 
     def __init__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         self._receive, self._send = receive, send
+        self._transport = scope.get("segserve.transport")
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.request_id = self._request_id()
 
@@ -85,19 +86,27 @@ class Exchange:
             self._body = body if self._body_read else b"".join([body, *[chunk async for chunk in self.chunks()]])
         return self._body
 
+    @property
+    def is_read(self) -> bool:
+        """Whether nothing of the body is to come."""
+        return self._body_read or (
+            not self._body_touched and not self.content_length and b"transfer-encoding" not in self.headers
+        )
+
+    @property
+    def waits_to_send(self) -> bool:
+        """Whether the client asked for 100-continue and was not told so: it has sent nothing, and need not."""
+        return not self._body_touched and self.headers.get(b"expect", b"").lower() == b"100-continue"
+
     async def drain(self) -> bool:
         """Reads and drops the rest of a refused body, so that the client gets to read the answer.
 
-        Most clients send everything before they read, and closing on one that still sends loses the answer. Gives up
-        after 64 MiB or 5 s. A client that waits for 100-continue has sent nothing yet. Returns whether the
-        connection can go on.
+        Gives up after 64 MiB or 5 s. Returns whether all was read, so that the connection can go on.
         """
-        if self._body_read:
+        if self.is_read:
             return True
-        if not self._body_touched and self.headers.get(b"expect", b"").lower() == b"100-continue":
+        if self.waits_to_send:
             return False
-        if not self._body_touched and self.content_length is None and b"transfer-encoding" not in self.headers:
-            return True
         deadline = time.monotonic() + DRAIN_SECONDS
         before = self.received_bytes
         try:
@@ -108,6 +117,11 @@ class Exchange:
         except TimeoutError:
             return False
         return True
+
+    def abort(self) -> None:
+        """Closes the connection at once, where the server lends it."""
+        if self._transport is not None:
+            self._transport.abort()
 
     async def gone(self) -> bool:
         """Waits for the end of the exchange, once the body is read: True when the client left before its answer."""

@@ -13,14 +13,20 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from proto.errors import ErrorCode
+from proto.errors import ErrorCode, RequestError
 from service.tallies import Tallies
 
-__all__ = ["ENDPOINTS", "OUTCOMES", "STAGES", "Metrics", "StageTimer"]
+__all__ = ["DEADLINES", "ENDPOINTS", "LANES", "OUTCOMES", "REJECTIONS", "STAGES", "Metrics", "StageTimer"]
 
 ENDPOINTS = ("segment", "fit", "score")
 STAGES = ("receive", "queue", "decode", "aggregate", "compute", "encode", "send", "total")
 OUTCOMES = ("ok", "refused", "rejected", "failed", "disconnected")
+LANES = ("small", "bulk")
+REJECTIONS = (
+    *("max_requests", "max_queued_requests", "queue_seconds", "small_queue_seconds", "memory_budget_bytes"),
+    "not_ready",
+)
+DEADLINES = ("header", "read", "request", "write")
 
 
 class _Stage:
@@ -81,12 +87,33 @@ class Metrics:
         self.in_flight = Gauge("segserve_requests_in_flight", "Requests being answered.", registry=r)
         self.slots_in_use = Gauge("segserve_compute_slots_in_use", "Compute slots taken.", registry=r)
         self.slots = Gauge("segserve_compute_slots", "Compute slots there are.", registry=r)
+        self.lane_slots = Gauge("segserve_lane_slots_in_use", "Compute slots taken, by lane.", ["lane"], registry=r)
+        self.lane_queue = Gauge("segserve_lane_queue_length", "Pieces that wait for a slot.", ["lane"], registry=r)
+        self.bulk_places = Gauge("segserve_bulk_places_in_use", "Bulk requests being answered.", registry=r)
+        self.bulk_queue = Gauge("segserve_bulk_queue_length", "Bulk requests that wait for a place.", registry=r)
+        self.drains = Gauge("segserve_drains_in_flight", "Refused bodies being read to their end.", registry=r)
+        self.rejections = Counter(
+            "segserve_rejections_total", "503 replies by reason: the setting that was met.", ["reason"], registry=r
+        )
+        self.deadlines = Counter("segserve_deadlines_missed_total", "Deadlines missed.", ["deadline"], registry=r)
         self.ready = Gauge("segserve_ready", "1 once every kernel is compiled.", registry=r)
         self.kernels = Gauge("segserve_kernel_signatures", "Compiled kernel signatures.", registry=r)
         self.warm_up_seconds = Gauge("segserve_warm_up_seconds", "Seconds it took to compile or load them.", registry=r)
         self.models = Gauge("segserve_models", "Models this replica was started with.", registry=r)
         for code in ErrorCode:
             self.errors.labels(str(code))
+        for reason in REJECTIONS:
+            self.rejections.labels(reason)
+        for deadline in DEADLINES:
+            self.deadlines.labels(deadline)
+
+    def count_error(self, error: RequestError) -> None:
+        """Counts a problem reply, and the reason of one that says to come again."""
+        self.errors.labels(str(error.code)).inc()
+        if error.code is ErrorCode.BUSY:
+            self.rejections.labels(error.facts["limit"]).inc()
+        elif error.code is ErrorCode.NOT_READY:
+            self.rejections.labels("not_ready").inc()
 
     def exposition(self) -> bytes:
         """The text format that Prometheus scrapes."""

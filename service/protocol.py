@@ -64,6 +64,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         before = self.cycle
+        self.scope["segserve.transport"] = self.transport  # type: ignore[typeddict-unknown-key]
         super().on_headers_complete()
         self._large = None
         if self.cycle is not before and self.scope["method"] == "POST":

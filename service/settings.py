@@ -48,7 +48,13 @@ class Settings(BaseSettings):
     threads: int = Field(default=0, ge=0, le=256, description="Compute threads; 0: the cores this container has.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
     access_log: bool = Field(default=True, description="One log line per request.")
-    max_requests: int = Field(default=512, ge=1, description="Requests in flight; more are answered 503.")
+    max_requests: int = Field(default=1024, ge=1, description="Requests in flight; more are answered 503.")
+    max_bulk_requests: int = Field(default=64, ge=1, description="Bulk requests worked on at one time; others queue.")
+    max_queued_requests: int = Field(
+        default=256, ge=0, description="Longest queue of each lane; more are answered 503."
+    )
+    queue_seconds: float = Field(default=10.0, gt=0, description="Longest wait of a bulk request for its place.")
+    small_queue_seconds: float = Field(default=1.0, gt=0, description="Longest wait of a small request for a slot.")
     max_body_bytes: int = Field(default=64 * 1024 * MIB, ge=1, description="Largest body, after decompression.")
     max_message_bytes: int = Field(default=256 * MIB, ge=1, description="Largest Arrow message (one record batch).")
     max_document_bytes: int = Field(default=64 * MIB, ge=1, description="Largest JSON body.")

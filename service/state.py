@@ -8,7 +8,7 @@ from service.admission import Admission
 from service.metrics import Metrics
 from service.models import ModelStore
 from service.settings import Settings
-from service.threads import ThreadTeam
+from service.threads import ThreadTeam, lower_priority
 
 __all__ = ["State"]
 
@@ -29,7 +29,16 @@ class State:
     def of(cls, settings: Settings) -> State:
         metrics = Metrics()
         n = settings.n_threads
-        return cls(settings, metrics, ThreadTeam(n), Admission(settings.max_requests, n, metrics))
+        admission = Admission(
+            settings.max_requests,
+            n,
+            metrics,
+            max_bulk_requests=settings.max_bulk_requests,
+            max_queued_requests=settings.max_queued_requests,
+            queue_seconds=settings.queue_seconds,
+            small_queue_seconds=settings.small_queue_seconds,
+        )
+        return cls(settings, metrics, ThreadTeam(n, initializer=lower_priority), admission)
 
     def close(self) -> None:
         self.admission.close()

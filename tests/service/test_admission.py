@@ -3,11 +3,12 @@
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 
 import pytest
 
 from proto.errors import ErrorCode, RequestError
-from service.admission import Admission
+from service.admission import MOST_DRAINS, Admission
 from service.metrics import Metrics, StageTimer
 
 PATIENCE = 60  # seconds until a test that hangs fails
@@ -66,7 +67,7 @@ def test_work_runs_in_a_worker_and_its_wait_is_timed(admission: Admission, metri
     name = asyncio.run(admission.run(timer, lambda: threading.current_thread().name))
     assert name.startswith("worker")
     assert set(timer.seconds) == {"queue"}
-    assert _value(metrics, "segserve_compute_slots") == 1
+    assert _value(metrics, "segserve_compute_slots") == 2  # one of each lane
     assert _value(metrics, "segserve_compute_slots_in_use") == 0
 
 
@@ -164,3 +165,65 @@ def test_a_caller_cancelled_in_the_queue_takes_no_slot(admission: Admission) -> 
         assert await admission.run(StageTimer(), lambda: 5) == 5
 
     asyncio.run(main())
+
+
+def test_the_small_lane_has_slots_of_its_own(admission: Admission, metrics: Metrics) -> None:
+    released = threading.Event()
+
+    def hold() -> None:
+        released.wait(PATIENCE)
+
+    async def main() -> None:
+        bulk = [asyncio.create_task(admission.run(StageTimer(), hold)) for _ in range(3)]
+        await _until(lambda: metrics.registry.get_sample_value("segserve_lane_queue_length", {"lane": "bulk"}) == 2)
+        assert await asyncio.wait_for(admission.run(StageTimer(), lambda: "small", "small"), PATIENCE) == "small"
+        released.set()
+        await asyncio.gather(*bulk)
+
+    asyncio.run(main())
+
+
+def test_a_full_queue_refuses_small_work_at_its_start(metrics: Metrics) -> None:
+    admission = Admission(max_requests=9, n_slots=1, metrics=metrics, max_queued_requests=0)
+    released = threading.Event()
+
+    async def main() -> None:
+        admission.check_slots("small")
+        first = asyncio.create_task(admission.run(StageTimer(), lambda: released.wait(PATIENCE), "small"))
+        await _until(lambda: admission.slots_in_use == 1)
+        with pytest.raises(RequestError, match="small lane"):
+            admission.check_slots("small")
+        admission.check_slots("bulk")  # whose pieces wait for their turn however long: their places are counted
+        released.set()
+        await first
+
+    asyncio.run(main())
+    admission.close()
+
+
+def test_a_bulk_place_is_taken_once_and_given_back(metrics: Metrics) -> None:
+    admission = Admission(max_requests=9, n_slots=1, metrics=metrics, max_bulk_requests=1, max_queued_requests=0)
+
+    async def main() -> None:
+        first = admission.bulk_place()
+        first.leave()  # of one that was not taken
+        await first.take()
+        await first.take()
+        assert _value(metrics, "segserve_bulk_places_in_use") == 1
+        with pytest.raises(RequestError, match="bulk places"):
+            admission.bulk_place()
+        first.leave()
+        assert _value(metrics, "segserve_bulk_places_in_use") == 0
+        admission.bulk_place()
+
+    asyncio.run(main())
+    admission.close()
+
+
+def test_so_many_bodies_are_drained_at_one_time(admission: Admission) -> None:
+    with ExitStack() as stack:
+        assert all(stack.enter_context(admission.drain_place()) for _ in range(MOST_DRAINS))
+        with admission.drain_place() as may:
+            assert not may
+        assert admission.drains == MOST_DRAINS
+    assert admission.drains == 0
