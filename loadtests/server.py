@@ -27,6 +27,10 @@ class Running(NamedTuple):
     url: str
     pid: int
 
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
 
 class Service:
     """One process of the service on a free port, its log in a file.
