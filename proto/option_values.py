@@ -13,6 +13,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator
 
+from proto.where import parse_where
+
 __all__ = [
     "MAX_FEATURES",
     "AsOf",
@@ -26,6 +28,7 @@ __all__ = [
     "Scaler",
     "ScoreAsOf",
     "Weights",
+    "Where",
     "Zone",
     "split_fields",
 ]
@@ -156,6 +159,12 @@ def _zone(value: Any) -> Any:
     return value
 
 
+def _where(value: Any) -> Any:
+    if isinstance(value, str):
+        parse_where(value)
+    return value
+
+
 def split_fields(value: Any) -> Any:
     names = _split(value)
     if not names:
@@ -171,6 +180,7 @@ Days = Annotated[float, BeforeValidator(_window)]
 AsOf = Annotated[str, BeforeValidator(_as_of)]
 ScoreAsOf = Annotated[str, BeforeValidator(_score_as_of)]
 Zone = Annotated[str, BeforeValidator(_zone)]
+Where = Annotated[str, BeforeValidator(_where)]
 Occasion = Literal["order", "time", "day", "row"]
 Refunds = Literal["net", "drop", "error"]
 Nulls = Literal["error", "drop"]

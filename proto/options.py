@@ -25,6 +25,7 @@ from proto.option_values import (
     Scaler,
     ScoreAsOf,
     Weights,
+    Where,
     Zone,
     split_fields,
 )
@@ -75,6 +76,12 @@ class _Options(BaseModel):
     nulls: Nulls = Field(
         default="error",
         description="Rows with a missing value (or an amount that is not finite): refuse, or leave out and count.",
+    )
+    where: Where | None = Field(
+        default=None,
+        description="Only rows for which this holds: screen_inches>=60 and region in (north,south). Rows left out are "
+        "counted.",
+        json_schema_extra={"format": "column=value and …"},
     )
 
 

@@ -15,14 +15,34 @@ from proto.errors import ErrorCode, RequestError
 from proto.limits import over
 from proto.model import Model
 from proto.options import INPUT_COLUMNS, FitOptions, ScoreOptions, SegmentOptions
+from proto.where import column_kinds, columns_of, parse_where, source_of
 
-__all__ = ["MAX_COLUMNS", "TRANSACTION_FEATURES", "Kind", "Options", "Roles", "Wanted", "assign"]
+__all__ = [
+    "MAX_COLUMNS",
+    "TRANSACTION_FEATURES",
+    "Extra",
+    "Kind",
+    "Options",
+    "Roles",
+    "ValueKind",
+    "Wanted",
+    "assign",
+]
 
 MAX_COLUMNS = 4096
 TRANSACTION_FEATURES = (*RFM, "tenure_days")
 
 Options = SegmentOptions | FitOptions | ScoreOptions
 Kind = Literal["transactions", "customers"]
+ValueKind = Literal["id", "time", "number", "text", "flag"]
+"""What a column's values are, for formats that have no types: CSV and, in part, JSON."""
+
+
+class Extra(NamedTuple):
+    """A column that an option names, and what its values are."""
+
+    column: str
+    kind: ValueKind
 
 
 class Roles(NamedTuple):
@@ -40,12 +60,28 @@ class Roles(NamedTuple):
     """The features' names without their sign, for both kinds."""
     signs: tuple[int, ...]
     """-1 where smaller is better."""
+    extras: tuple[Extra, ...]
+    """What options name besides, such as `where=`; may play a part above too."""
 
     @property
     def sources(self) -> tuple[str, ...]:
         """The columns to read; everything else in the data is ignored."""
+        return tuple(dict.fromkeys((*self._parts, *(extra.column for extra in self.extras))))
+
+    @property
+    def _parts(self) -> tuple[str, ...]:
         named = (self.customer_id, self.timestamp, self.amount, self.order_id)
         return (*(name for name in named if name is not None), *self.features)
+
+    def kind_of(self, column: str) -> ValueKind:
+        """What the values of a source column are; the part it plays says so before any option does."""
+        if column in (self.customer_id, self.order_id):
+            return "id"
+        if column == self.timestamp:
+            return "time"
+        if column == self.amount or column in self.features:
+            return "number"
+        return next(extra.kind for extra in self.extras if extra.column == column)
 
 
 Wanted = Callable[[Sequence[str] | None, Any], Roles]
@@ -71,7 +107,7 @@ def assign(names: Sequence[str] | None, options: Options, model: Model | None = 
     else:
         features = tuple(options.features) if options.features is not None else None
         occasion = options.occasion
-    return _assign(
+    roles = _assign(
         tuple(names),
         tuple(options.columns.items()),
         options.input,
@@ -79,6 +115,15 @@ def assign(names: Sequence[str] | None, options: Options, model: Model | None = 
         features,
         occasion,
     )
+    return roles if options.where is None else roles._replace(extras=_filtered(options.where, names, options.columns))
+
+
+def _filtered(where: str, names: Sequence[str], mapping: dict[str, str]) -> tuple[Extra, ...]:
+    """The columns that a filter reads."""
+    expression = parse_where(where)
+    kinds = column_kinds(expression)
+    places = columns_of(expression)
+    return tuple(Extra(source_of(name, places[name], names, mapping), kinds[name]) for name in places)
 
 
 def _names_without_rows(options: Options, model: Model | None = None) -> list[str]:
@@ -89,7 +134,10 @@ def _names_without_rows(options: Options, model: Model | None = None) -> list[st
         table = True
     parts = ("customer_id", *(features or RFM)) if table else INPUT_COLUMNS
     source = options.columns
-    return list(dict.fromkeys((*(source.get(part, part) for part in parts), *source.values())))
+    filtered = (
+        [] if options.where is None else [source.get(name, name) for name in columns_of(parse_where(options.where))]
+    )
+    return list(dict.fromkeys((*(source.get(part, part) for part in parts), *source.values(), *filtered)))
 
 
 # Small requests repeat the same few schemas; 64 keys of at most MAX_COLUMNS names stay small.
@@ -130,7 +178,7 @@ def _assign(
     signed = features if features is not None else bare
     signs = tuple(-1 if name in ("recency_days", "-recency_days") or name[0] == "-" else 1 for name in signed)
     if kind == "customers":
-        roles = Roles(kind, parts["customer_id"], None, None, None, tuple(parts[n] for n in bare), bare, signs)
+        roles = Roles(kind, parts["customer_id"], None, None, None, tuple(parts[n] for n in bare), bare, signs, ())
     else:
         strange = next((name for name in bare if name not in TRANSACTION_FEATURES), None)
         if strange is not None:
@@ -146,8 +194,8 @@ def _assign(
         if occasion == "order" and order_id is None:
             raise _missing("order_id", names, kind, why="occasion=order counts distinct order_id")
         time, amount = parts["timestamp"], parts["amount"]
-        roles = Roles(kind, parts["customer_id"], time, amount, order_id, (), bare, signs)
-    clash = next((name for name in roles.sources if roles.sources.count(name) > 1), None)
+        roles = Roles(kind, parts["customer_id"], time, amount, order_id, (), bare, signs, ())
+    clash = next((name for name in roles._parts if roles._parts.count(name) > 1), None)
     if clash is not None:
         plays = [part for part, name in parts.items() if name == clash]
         raise RequestError(

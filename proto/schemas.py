@@ -13,7 +13,7 @@ from proto.errors import ErrorCode, RequestError
 from proto.limits import over
 from proto.model import Model
 from proto.options import OUTPUT_FIELDS
-from proto.roles import MAX_COLUMNS, TRANSACTION_FEATURES, Kind, Options, Roles, Wanted, assign
+from proto.roles import MAX_COLUMNS, TRANSACTION_FEATURES, Extra, Kind, Options, Roles, Wanted, assign
 
 __all__ = [
     "MODEL_KEY",
@@ -33,7 +33,7 @@ SUMMARY_KEY = b"segserve.summary"
 
 
 class Plan(NamedTuple):
-    """Roles with types: all that the pipeline needs to know of the input's schema. The first eight are `Roles`."""
+    """Roles with types: all that the pipeline needs to know of the input's schema. The first nine are `Roles`."""
 
     kind: Kind
     customer_id: str
@@ -43,6 +43,7 @@ class Plan(NamedTuple):
     features: tuple[str, ...]
     feature_names: tuple[str, ...]
     signs: tuple[int, ...]
+    extras: tuple[Extra, ...]
     id_type: pa.DataType
     """As the reply has it: a dictionary's value type."""
     time_type: pa.DataType | None

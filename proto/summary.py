@@ -20,6 +20,7 @@ class Counts(_Part):
     rows_used: int
     rows_with_nulls: dict[str, int] = {}
     rows_not_finite: int = 0
+    rows_filtered: int = 0
     rows_after_as_of: int = 0
     rows_before_window: int = 0
     refund_rows: int = 0

@@ -292,9 +292,12 @@ def _validity(array: pa.Array) -> Bools | None:
     return np.asarray(array.is_valid().to_numpy(zero_copy_only=False), np.bool_)
 
 
-def find_holes(columns: dict[str, pa.Array], finite: tuple[str, ...]) -> Holes:
-    """Looks for nulls in all columns, and for NaN and infinities in the float columns named in `finite`."""
-    keep: Bools | None = None
+def find_holes(columns: dict[str, pa.Array], finite: tuple[str, ...], among: Bools | None = None) -> Holes:
+    """Looks for nulls in all columns, and for NaN and infinities in the float columns named in `finite`.
+
+    `among` bool[n]: the only rows that are looked at, and that may be kept.
+    """
+    keep = among
     finite_rows: Bools | None = None
     unfit: dict[str, int] = {}
     nulls: dict[str, int] = {}
@@ -303,6 +306,8 @@ def find_holes(columns: dict[str, pa.Array], finite: tuple[str, ...]) -> Holes:
     for name, array in columns.items():
         n_rows = len(array)
         valid = _validity(array)
+        if valid is not None and among is not None:
+            valid = valid | ~among
         if valid is not None and not valid.all():
             nulls[name] = n_rows - int(np.count_nonzero(valid))
             first_null[name] = int(np.argmin(valid))
@@ -311,6 +316,8 @@ def find_holes(columns: dict[str, pa.Array], finite: tuple[str, ...]) -> Holes:
             whole = np.isfinite(_values(array, array.type.to_pandas_dtype()))
             if valid is not None:
                 whole |= ~valid  # already counted as null
+            if among is not None:
+                whole |= ~among
             if not whole.all():
                 unfit[name] = int(np.argmin(whole))
                 finite_rows = whole if finite_rows is None else finite_rows & whole
@@ -318,6 +325,7 @@ def find_holes(columns: dict[str, pa.Array], finite: tuple[str, ...]) -> Holes:
     if finite_rows is not None:
         not_finite, first_not_finite = n_rows - int(np.count_nonzero(finite_rows)), int(np.argmin(finite_rows))
         keep = finite_rows if keep is None else keep & finite_rows
-    dropped = 0 if keep is None else n_rows - int(np.count_nonzero(keep))
+    n_among = n_rows if among is None else int(np.count_nonzero(among))
+    dropped = 0 if keep is None else n_among - int(np.count_nonzero(keep))
     column = min(unfit, key=unfit.__getitem__) if unfit else None
     return Holes(keep, nulls, first_null, not_finite, first_not_finite, dropped, column)

@@ -16,9 +16,9 @@ from proto.errors import ErrorCode, RequestError
 from proto.framing import Frame
 from proto.limits import Limits
 from proto.media import Shape
-from proto.roles import Roles
+from proto.roles import Roles, ValueKind
 from proto.schemas import Wanted
-from service.text_values import TimeForm, numbers, time_form, time_type, times
+from service.text_values import TimeForm, flags, numbers, time_form, time_type, times
 
 __all__ = ["CsvReader"]
 
@@ -81,7 +81,7 @@ class CsvReader:
         self._framer = CsvFramer(limits)
         self._names: list[str] = []
         self._roles: Roles | None = None
-        self._form: TimeForm | None = None
+        self._forms: dict[str, TimeForm | None] = {}
         self._options: Any = None
         self._n_rows = 0
 
@@ -137,28 +137,30 @@ class CsvReader:
         columns = {}
         for name in roles.sources:
             column = texts.column(name)
-            if name == roles.timestamp:
+            kind = roles.kind_of(name)
+            if kind == "time":
                 if self.schema is None:
-                    self._form = time_form(column) if column.null_count < len(column) else "zoned"
-                columns[name] = times(column, self._form, name, self._n_rows + 1)
-            elif name in (roles.customer_id, roles.order_id):
-                columns[name] = column
-            else:
+                    self._forms[name] = time_form(column) if column.null_count < len(column) else "zoned"
+                columns[name] = times(column, self._forms[name], name, self._n_rows + 1)
+            elif kind == "number":
                 columns[name] = numbers(column, name, self._n_rows + 1)
+            elif kind == "flag":
+                columns[name] = flags(column, name, self._n_rows + 1)
+            else:
+                columns[name] = column
         self._set_schema()
         return pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
 
     def _set_schema(self) -> None:
         if self.schema is not None or self._roles is None:
             return
-        roles = self._roles
-        kinds = dict.fromkeys(roles.sources, pa.float64())
-        kinds[roles.customer_id] = pa.utf8()
-        if roles.order_id is not None:
-            kinds[roles.order_id] = pa.utf8()
-        if roles.timestamp is not None:
-            kinds[roles.timestamp] = time_type(self._form)
-        self.schema = pa.schema([(name, kinds.get(name, pa.null())) for name in self._names])
+        types = {name: self._type_of(self._roles.kind_of(name), name) for name in self._roles.sources}
+        self.schema = pa.schema([(name, types.get(name, pa.null())) for name in self._names])
+
+    def _type_of(self, kind: ValueKind, name: str) -> pa.DataType:
+        if kind == "time":
+            return time_type(self._forms.get(name))
+        return {"number": pa.float64(), "flag": pa.bool_()}.get(kind, pa.utf8())
 
     def close(self) -> None:
         pass

@@ -13,6 +13,7 @@ from proto.errors import ErrorCode, RequestError
 from proto.limits import Limits, over
 from proto.schemas import Plan
 from service import columns as cols
+from service.filtering import RowFilter
 from service.identities import check_text
 from service.intake import Left
 from service.population import Population, population_of_customers
@@ -23,8 +24,11 @@ __all__ = ["CustomersIntake"]
 class CustomersIntake:
     """Collects a customers table: one row per customer, numeric features."""
 
-    def __init__(self, plan: Plan, schema: pa.Schema, nulls: str, *, limits: Limits) -> None:
+    def __init__(
+        self, plan: Plan, schema: pa.Schema, nulls: str, *, limits: Limits, where: RowFilter | None = None
+    ) -> None:
         self.rows_in = 0
+        self._where = where
         self._nulls, self._limits = nulls, limits
         self._names = {"customer_id": plan.customer_id, **dict(zip(plan.feature_names, plan.features, strict=True))}
         self._id_type = schema.field(plan.customer_id).type
@@ -39,7 +43,10 @@ class CustomersIntake:
         if batch.num_rows == 0:
             return
         arrays = {ours: batch.column(theirs) for ours, theirs in self._names.items()}
-        holes = cols.find_holes(arrays, finite=self._features)
+        among = self._where.mask(batch) if self._where is not None else None
+        if among is not None:
+            self._left.filtered += len(among) - int(np.count_nonzero(among))
+        holes = cols.find_holes(arrays, finite=self._features, among=among)
         self._left.check(holes, self._names, self.rows_in, self._nulls)
         keys = cols.keys_of(arrays["customer_id"])
         hashes = hash_keys(keys, self._seed)
@@ -80,4 +87,5 @@ class CustomersIntake:
             rows_in=self.rows_in,
             nulls=self._left.nulls,
             not_finite=self._left.not_finite,
+            filtered=self._left.filtered,
         )

@@ -102,6 +102,7 @@ def _nobody(population: Population) -> RequestError:
         "rows_before_window": counts.rows_before_window,
         "rows_with_nulls": sum(counts.rows_with_nulls.values()),
         "rows_not_finite": counts.rows_not_finite,
+        "rows_filtered": counts.rows_filtered,
         "refund_rows": counts.refund_rows,
         "customers_without_purchase": counts.customers_without_purchase,
     }
@@ -111,7 +112,8 @@ def _nobody(population: Population) -> RequestError:
         why = "of " + ", ".join(f"{name}={count:,}" for name, count in left_out.items() if count) + " none is left"
     return RequestError(
         ErrorCode.NO_CUSTOMERS,
-        f"There is no customer with a purchase to fit: {why}. Send purchases (amount ≥ 0) inside the window.",
+        f"There is no customer with a purchase to fit: {why}. Send purchases (amount ≥ 0) inside the window"
+        f"{', and a where= that holds for some' if counts.rows_filtered else ''}.",
         **left_out,
     )
 

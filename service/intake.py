@@ -30,10 +30,11 @@ class Intake(Protocol):
 
 @dataclass
 class Left:
-    """Rows left out for what they lack, by column."""
+    """Rows left out: those `where=` does not hold for, and those that lack something, by column."""
 
     nulls: dict[str, int] = field(default_factory=dict)
     not_finite: int = 0
+    filtered: int = 0
 
     def check(self, holes: cols.Holes, names: dict[str, str], rows_before: int, policy: str) -> None:
         """Counts the holes of a batch, or refuses them: `names` maps our column names to the sender's."""

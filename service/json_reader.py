@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from proto.errors import ErrorCode, RequestError
 from proto.framing import Frame
 from proto.limits import Limits, over
 from proto.media import Shape
-from proto.roles import MAX_COLUMNS
+from proto.roles import MAX_COLUMNS, ValueKind
 from proto.schemas import Wanted
 from service.text_values import bad_value, time_form, times
 
@@ -123,12 +123,7 @@ def _document(
     arrays = {}
     for name in roles.sources:
         values = data[name] if shape == "columns" else [row.get(name) for row in data]
-        if name in (roles.customer_id, roles.order_id):
-            arrays[name] = _ids(values, name)
-        elif name == roles.timestamp:
-            arrays[name] = _times(values, name)
-        else:
-            arrays[name] = _numbers(values, name)
+        arrays[name] = _CONVERTERS[roles.kind_of(name)](values, name)
     batch = pa.RecordBatch.from_arrays(list(arrays.values()), list(arrays))
     if len(names) == len(arrays):
         schema = batch.schema if names == list(arrays) else pa.schema([(name, arrays[name].type) for name in names])
@@ -194,6 +189,30 @@ def _numbers(values: list[Any], column: str) -> pa.Array:
         return pa.array(values, pa.float64())
     except pa.ArrowInvalid:  # integers beyond 2^53
         return pa.array([None if value is None else float(value) for value in values], pa.float64())
+
+
+def _flags(values: list[Any], column: str) -> pa.Array:
+    if set(map(type, values)) - {bool, _NONE}:
+        i = _first_other(values, (bool,))
+        raise bad_value(column, i + 1, values[i], "true or false", "Write them without quotes, null where unknown.")
+    return pa.array(values, pa.bool_())
+
+
+def _typed(values: list[Any], column: str) -> pa.Array:
+    """As the first value is written: text, numbers, or true and false."""
+    first = next((value for value in values if value is not None), "")
+    if isinstance(first, str) or type(first) not in (bool, int, float):
+        return _ids(values, column)
+    return _flags(values, column) if isinstance(first, bool) else _numbers(values, column)
+
+
+_CONVERTERS: dict[ValueKind, Callable[[list[Any], str], pa.Array]] = {
+    "id": _ids,
+    "time": _times,
+    "number": _numbers,
+    "text": _typed,
+    "flag": _flags,
+}
 
 
 class JsonReader:

@@ -15,6 +15,7 @@ from proto.schemas import Plan, output_schema, resolve
 from proto.summary import Summary
 from service.customers_intake import CustomersIntake
 from service.features import check_feature_options
+from service.filtering import RowFilter
 from service.fitting import fit
 from service.intake import Intake
 from service.outcome import Outcome
@@ -89,7 +90,8 @@ class Job:
         if not isinstance(self.options, ScoreOptions):
             check_feature_options(plan, self.options, self._model)
         if plan.kind == "customers":
-            self._intake = CustomersIntake(plan, schema, self.options.nulls, limits=self._limits)
+            where = self._filter(schema, self.options.tz or "UTC")
+            self._intake = CustomersIntake(plan, schema, self.options.nulls, limits=self._limits, where=where)
             return
         self._aggregation = self._aggregation_of(plan)
         as_of = self.options.as_of
@@ -111,7 +113,12 @@ class Job:
             team=self._team,
             n_shards=self._n_shards,
             first_row=self._first_row,
+            where=self._filter(schema, self._aggregation.tz),
         )
+
+    def _filter(self, schema: pa.Schema, tz: str) -> RowFilter | None:
+        options = self.options
+        return None if options.where is None else RowFilter(options.where, schema, options.columns, tz)
 
     def _aggregation_of(self, plan: Plan) -> Aggregation:
         if isinstance(self.options, ScoreOptions):

@@ -128,6 +128,7 @@ def population_of_transactions(
     rows_in: int,
     nulls: dict[str, int],
     not_finite: int,
+    filtered: int,
     notices: list[Notice],
     team: ThreadTeam,
 ) -> Population:
@@ -164,6 +165,7 @@ def population_of_transactions(
             rows_used=int(counts.rows_kept),
             rows_with_nulls=nulls,
             rows_not_finite=not_finite,
+            rows_filtered=filtered,
             rows_after_as_of=int(counts.rows_after_as_of),
             rows_before_window=int(counts.rows_before_window),
             refund_rows=int(counts.refund_rows),
@@ -196,6 +198,7 @@ def population_of_customers(
     rows_in: int,
     nulls: dict[str, int],
     not_finite: int,
+    filtered: int,
 ) -> Population:
     """The population of a customers table: `matrix` float64[n_features, n]."""
     n = matrix.shape[1]
@@ -211,6 +214,7 @@ def population_of_customers(
             rows_used=n,
             rows_with_nulls=nulls,
             rows_not_finite=not_finite,
+            rows_filtered=filtered,
             customers_out=n,
             customers_with_negative_monetary=0 if revenue is None else int(np.count_nonzero(revenue < 0)),
         ),

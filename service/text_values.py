@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from proto.errors import ErrorCode, RequestError
 
-__all__ = ["TimeForm", "bad_value", "numbers", "time_form", "time_type", "times"]
+__all__ = ["TimeForm", "bad_value", "flags", "numbers", "time_form", "time_type", "times"]
 
 TimeForm = Literal["date", "zoned", "naive"]
 
@@ -128,3 +128,14 @@ def numbers(texts: pa.Array, column: str, first_row: int) -> pa.Array:
     found = texts[i].as_py()
     remedy = "Write 1234.50: a decimal point, no separators, no currency; leave missing values empty."
     raise bad_value(column, first_row + i, found, "a number", remedy)
+
+
+def flags(texts: pa.Array, column: str, first_row: int) -> pa.Array:
+    """The booleans in `texts` (true and false in any case, 1 and 0); RequestError(BAD_VALUE) names the first other."""
+    tidy = pc.utf8_lower(pc.utf8_trim_whitespace(texts))
+    true, false = pc.is_in(tidy, pa.array(["true", "1"])), pc.is_in(tidy, pa.array(["false", "0"]))
+    other = pc.invert(pc.or_(pc.or_(true, false), texts.is_null()))
+    i = pc.index(other, True).as_py()
+    if i >= 0:
+        raise bad_value(column, first_row + i, texts[i].as_py(), "true or false", "Write true, false, 1 or 0.")
+    return pc.if_else(texts.is_valid(), true, pa.scalar(None, pa.bool_()))

@@ -7,6 +7,7 @@ import threading
 from functools import partial
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
 from kernels.day_counts import DayCounts
@@ -18,6 +19,7 @@ from proto.limits import Limits, over
 from proto.model import Aggregation, Notice
 from proto.schemas import Plan
 from service import columns as cols
+from service.filtering import RowFilter
 from service.identities import Identities, check_text
 from service.intake import Left
 from service.partial import from_batch, to_batch
@@ -59,11 +61,12 @@ class TransactionsIntake:
         team: ThreadTeam,
         n_shards: int,
         first_row: int = 0,
+        where: RowFilter | None = None,
     ) -> None:
         assert plan.timestamp is not None
         assert plan.amount is not None
         self.rows_in = 0
-        self._first_row = first_row
+        self._first_row, self._where = first_row, where
         self._aggregation = aggregation
         self._nulls, self._limits, self._team = nulls, limits, team
         self._names = {"customer_id": plan.customer_id, "timestamp": plan.timestamp, "amount": plan.amount}
@@ -156,7 +159,8 @@ class TransactionsIntake:
         """One piece as the table takes it; RequestError for what cannot be used. In any thread."""
         rows_before = piece.rows_before + piece.start
         arrays = {ours: piece.batch.column(theirs) for ours, theirs in self._names.items()}
-        holes = cols.find_holes(arrays, finite=("amount",))
+        among = self._where.mask(piece.batch) if self._where is not None else None
+        holes = cols.find_holes(arrays, finite=("amount",), among=among)
         ticks = cols.ticks_of(arrays["timestamp"])
         rows = Rows(
             customers=self._identities.keys_of(arrays["customer_id"], holes.keep),
@@ -169,7 +173,9 @@ class TransactionsIntake:
         )
         if holes.keep is not None or self._days is not None:
             with self._lock:
-                if holes.keep is not None:
+                if among is not None:
+                    self._left.filtered += len(among) - int(np.count_nonzero(among))
+                if holes.dropped:
                     self._leave_out(holes, piece)
                 if self._days is not None:
                     self._days.add(ticks, holes.keep)
@@ -179,7 +185,8 @@ class TransactionsIntake:
         """Counts the rows that lack something, or refuses them in the terms of the batch that was sent."""
         if self._nulls == "error":
             arrays = {ours: piece.whole.column(theirs) for ours, theirs in self._names.items()}
-            holes = cols.find_holes(arrays, finite=("amount",))
+            among = self._where.mask(piece.whole) if self._where is not None else None
+            holes = cols.find_holes(arrays, finite=("amount",), among=among)
         self._left.check(holes, self._names, piece.rows_before, self._nulls)
 
     def _check_limits(self) -> None:
@@ -208,9 +215,10 @@ class TransactionsIntake:
     def partial(self) -> pa.RecordBatch:
         """The state so far, for `absorb` elsewhere; the rows' numbers begin at this intake's `first_row`."""
         self._aggregate()
-        facts = {**self._facts(), "rows_in": self.rows_in, "nulls": self._left.nulls}
+        left = self._left
+        facts = {**self._facts(), "rows_in": self.rows_in, "nulls": left.nulls, "filtered": left.filtered}
         try:
-            facts["not_finite"] = self._left.not_finite
+            facts["not_finite"] = left.not_finite
             return to_batch(self._table.export(), self._types, facts, self._identities)
         except OverflowError:
             raise self._overflow() from None
@@ -223,6 +231,7 @@ class TransactionsIntake:
         if self.rows_in > self._limits.max_rows:
             raise over("max_rows", self.rows_in, self._limits.max_rows, "Send fewer rows in one request.")
         self._left.not_finite += facts["not_finite"]
+        self._left.filtered += facts["filtered"]
         for column, count in facts["nulls"].items():
             self._left.nulls[column] = self._left.nulls.get(column, 0) + count
         self._check_limits()
@@ -238,7 +247,13 @@ class TransactionsIntake:
                 option="as_of",
             )
         types = {ours: str(kind) for ours, kind in self._types.items()}
-        return {"as_of": self._fixed_as_of.text, "types": types, **self._aggregation.model_dump(mode="json")}
+        where = self._where.text if self._where is not None else None
+        return {
+            "as_of": self._fixed_as_of.text,
+            "where": where,
+            "types": types,
+            **self._aggregation.model_dump(mode="json"),
+        }
 
     def finish(self) -> Population:
         self._aggregate()
@@ -264,6 +279,7 @@ class TransactionsIntake:
                 rows_in=self.rows_in,
                 nulls=self._left.nulls,
                 not_finite=self._left.not_finite,
+                filtered=self._left.filtered,
                 notices=notices,
                 team=self._team,
             )

@@ -9,6 +9,7 @@ from proto.summary import Drift, Summary
 __all__ = ["notes"]
 
 LEFT_OUT = (
+    ("rows_filtered", "rows that --where leaves out"),
     ("rows_not_finite", "rows whose amount is not a finite number"),
     ("rows_after_as_of", "rows later than as_of"),
     ("rows_before_window", "rows before the window"),

@@ -31,10 +31,11 @@ def test_a_server_and_this_process_agree(server: Server, sales: Path, tmp_path: 
     shown = []
     for folder, url in ((there, ["--url", server.url]), (here, [])):
         folder.mkdir()
-        flags = ["--k", 5, "--whole-days", "--window", "300d", *url]
+        flags = ["--k", 5, "--whole-days", "--window", "300d", "--where", "amount != 0 and order_id > 9", *url]
         shown.append(run("segment", sales, *flags, "-o", folder / "rows.parquet", "--model-out", folder / "m.json"))
     assert pq.read_table(there / "rows.parquet").equals(pq.read_table(here / "rows.parquet"))
     assert (there / "m.json").read_bytes() == (here / "m.json").read_bytes()
+    assert "rows that --where leaves out" in shown[1]
     assert shown[0].replace("there", "here") == shown[1]
 
 
