@@ -123,6 +123,7 @@ _EXAMPLES = {
     "columns": "customer_id:household_id,amount:sales_value",
     "as_of": "2026-01-31",
     "tz": "Europe/Berlin",
+    "where": "screen_inches>=60 and region in (north,south)",
     "window": "365d",
     "features": "recency_days,frequency,monetary,tenure_days",
     "log": "frequency,monetary",

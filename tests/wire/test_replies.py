@@ -81,6 +81,7 @@ def test_recency_frequency_monetary_by_hand(client: httpx.Client) -> None:
         "rows_used": 8,
         "rows_with_nulls": {},
         "rows_not_finite": 0,
+        "rows_filtered": 0,
         "rows_after_as_of": 0,
         "rows_before_window": 0,
         "refund_rows": 2,
