@@ -31,10 +31,9 @@ class Shard:
     """All customers whose hash falls into one range."""
 
     def __init__(self, fixed_ids: bool, wide_ids: bool, with_pairs: bool, byte_orders: bool, seed: int) -> None:
-        self.table: KeyTable | CustomerTable = KeyTable(fixed_ids)
-        if (fixed_ids or wide_ids) and not with_pairs:
-            self.table = CustomerTable(wide_ids, seed)
-        self._records = rec.new_records(0 if isinstance(self.table, CustomerTable) else _FIRST_RECORDS)
+        counts_rows = (fixed_ids or wide_ids) and not with_pairs
+        self.table: KeyTable | CustomerTable = CustomerTable(wide_ids, seed) if counts_rows else KeyTable(fixed_ids)
+        self._records = rec.new_records(0 if counts_rows else _FIRST_RECORDS)
         self.pairs = PairSet(seed) if with_pairs else None
         self.orders = KeyTable(fixed=False) if byte_orders else None
         self.overflow = False
