@@ -76,7 +76,6 @@ if _folder is not None:
 
 KERNELS: list[Any] = []  # every dispatcher, so that compiling can be disabled once all are warm
 _compile: Any = numba.njit(nogil=True, cache=_folder is not None, error_model="numpy")
-_compile_fast: Any = numba.njit(nogil=True, cache=_folder is not None, error_model="numpy", fastmath=True)
 _compile_row: Any = numba.njit(nogil=True, error_model="numpy", forceinline=True)
 
 
@@ -96,15 +95,6 @@ def kernel(function: Function) -> Function:
     if JIT_DISABLED:
         return _plain(function)
     dispatcher = _compile(function)
-    KERNELS.append(dispatcher)
-    return dispatcher  # type: ignore[no-any-return]
-
-
-def fast_kernel(function: Function) -> Function:
-    """Compile with fastmath: for k-means' distance loops only, never for scores, moments or seeding."""
-    if JIT_DISABLED:
-        return _plain(function)
-    dispatcher = _compile_fast(function)
     KERNELS.append(dispatcher)
     return dispatcher  # type: ignore[no-any-return]
 

@@ -22,7 +22,7 @@ __all__ = ["NO_VALUES", "FewCustomers", "FewPlan", "aggregate_few", "all_distinc
 
 _START, _MULTIPLIER = seed_words(secrets.randbits(64))  # nobody can craft ids that collide
 NO_VALUES = readonly(np.zeros(0, dtype=np.int64))
-_REFUNDS, _ZEROS, _NEGATIVE, _EARLIEST = range(4)  # places in a tally int64[4]
+_REFUNDS, _ZEROS, _EARLIEST = range(3)  # places in a tally int64[3]
 
 
 class FewPlan(NamedTuple):
@@ -50,7 +50,6 @@ class FewCustomers(NamedTuple):
     features: Floats
     refund_rows: int
     zero_amount_rows: int
-    negative_monetary: int
     first_tick: int
 
 
@@ -173,17 +172,15 @@ def _aggregate_few(
         return -1
     if len(values):
         _count_distinct(numbers, amounts, values, start, multiplier, frequencies)
-    negative = 0
     for c in range(n):
         revenue, frequency = revenues[c], frequencies[c]
         if frequency == 0 or revenue - revenue != 0.0:
             return -1
-        negative += revenue < 0.0
         features[1, c] = frequency
         features[2, c] = revenue / frequency if plan.mean else revenue
     for j, dates in ((0, lasts), (3, firsts)):
         _days(dates[:n], upper, plan.as_of_rest_ns, plan.ticks_per_day, plan.whole_days, features[j, :n])
-    tally[_REFUNDS], tally[_ZEROS], tally[_NEGATIVE], tally[_EARLIEST] = refunds, zeros, negative, earliest
+    tally[_REFUNDS], tally[_ZEROS], tally[_EARLIEST] = refunds, zeros, earliest
     return n
 
 
@@ -196,7 +193,7 @@ def aggregate_few(ids: Ints, ticks: Ints, amounts: Floats, values: Ints, plan: F
     """
     n_rows = len(ids)
     ints, features = np.empty((4, n_rows), dtype=np.int64), np.empty((5, n_rows))
-    tally = np.empty(4, dtype=np.int64)
+    tally = np.empty(3, dtype=np.int64)
     n = _aggregate_few(ids, ticks, amounts, values, plan, _START, _MULTIPLIER, ints, features, tally)
     if n < 0:
         return None

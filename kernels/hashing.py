@@ -125,20 +125,10 @@ def _hash_bytes(
         out[i] = _hash_bytes1(data, starts[i], int(lengths[i]), start, multiplier)
 
 
-def cut_keys(keys: Keys, start: int, stop: int) -> Keys:
-    """Return keys[start:stop], sharing memory."""
-    if isinstance(keys, FixedKeys):
-        return FixedKeys(keys.bits[start:stop])
-    if isinstance(keys, WideKeys):
-        return WideKeys(keys.words[start:stop])
-    return ByteKeys(keys.data, keys.starts[start:stop], keys.lengths[start:stop])
-
-
-def hash_keys(keys: Keys, seed: int, out: NDArray[np.uint64] | None = None) -> NDArray[np.uint64]:
-    """Return uint64[n] (out where given), the hash of each key under the seed; results never depend on the seed."""
+def hash_keys(keys: Keys, seed: int) -> NDArray[np.uint64]:
+    """Return uint64[n], the hash of each key under the seed; results never depend on the seed."""
     start, multiplier = seed_words(seed)
-    if out is None:
-        out = np.empty(n_keys(keys), dtype=np.uint64)
+    out = np.empty(n_keys(keys), dtype=np.uint64)
     if isinstance(keys, FixedKeys):
         _hash_fixed(readonly(keys.bits), start, multiplier, out)
     elif isinstance(keys, WideKeys):

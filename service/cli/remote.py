@@ -21,7 +21,6 @@ from service.cli.table import summary_of
 __all__ = ["client", "fetch_model", "run_remote"]
 
 CUT = "The reply was cut"
-SHOWN_FACTS = ("column", "row", "option", "limit", "count", "found", "wanted", "code", "request_id")
 
 
 def client(url: str) -> httpx.Client:
