@@ -119,6 +119,15 @@ def readonly(array: NDArray[Scalar]) -> NDArray[Scalar]:
     return view
 
 
+_ALL = np.zeros(0, dtype=np.uint8)
+_ALL.flags.writeable = False
+
+
+def mask_bytes(keep: NDArray[np.bool_] | None) -> NDArray[np.uint8]:
+    """Return keep bool[n] as kernels take it, and uint8[0] where None keeps all; read-only."""
+    return _ALL if keep is None else readonly(keep.view(np.uint8))
+
+
 if JIT_DISABLED:
     _M64 = (1 << 64) - 1
 

@@ -10,11 +10,10 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels._jit import kernel, readonly
+from kernels._jit import kernel, mask_bytes, readonly
 
 FIRST_DAY = -25_567  # 1900-01-01, in days since 1970-01-01
 LAST_DAY = 84_006  # 2200-01-01
-_ALL = np.zeros(0, dtype=np.uint8)
 _BLOCK = 1024  # ticks; 4 KiB of places
 
 
@@ -60,8 +59,7 @@ class DayCounts:
 
     def add(self, ticks: NDArray[np.int64], keep: NDArray[np.bool_] | None = None) -> None:
         """Count the rows of ticks int64[n] whose keep bool[n] is True (all when keep is None)."""
-        kept = _ALL if keep is None else readonly(keep.view(np.uint8))
-        rows, first, last = _count(readonly(ticks), readonly(kept), self.ticks_per_day, self._counts)
+        rows, first, last = _count(readonly(ticks), mask_bytes(keep), self.ticks_per_day, self._counts)
         self.n_rows += rows
         self._first, self._last = min(self._first, first), max(self._last, last)
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels._jit import kernel, readonly
+from kernels._jit import kernel, mask_bytes, readonly
 from kernels.hashing import ByteKeys, FixedKeys, WideKeys
 from kernels.interning import Interner
 from kernels.texts import NO_NUMBER, pack_texts, put_numbers
@@ -23,7 +23,6 @@ Indices = NDArray[np.int32] | NDArray[np.int64]
 _UNUSED, _LISTED = -1, -2  # codes of entries without a number
 _LISTED_WORD = np.uint64(33 << 56)  # and with NO_NUMBER their high words: no text has them
 _LAST_WORD = np.uint64((34 << 56) - 1)
-_ALL = np.zeros(0, dtype=np.uint8)
 
 
 @kernel
@@ -130,7 +129,7 @@ class Entries:
     def keys_of(self, indices: Indices, keep: NDArray[np.bool_] | None = None) -> FixedKeys | WideKeys:
         """Return the key of each row's entry; without meaning where keep bool[n] is False. In any thread."""
         out = np.empty((len(indices), 2) if self._wide else len(indices), dtype=np.uint64)
-        kept = readonly(_ALL if keep is None else keep.view(np.uint8))
+        kept = mask_bytes(keep)
         indices = readonly(indices)  # type: ignore[assignment]
         if len(self._offsets) == 1:  # nothing but missing ids
             out[:] = 0

@@ -10,10 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels._jit import kernel, readonly
+from kernels._jit import kernel, mask_bytes, readonly
 from kernels.hashing import ByteKeys, FixedKeys, Keys, hash_keys, hash_word, hash_words, n_keys, seed_words, shard_of
-
-_ALL = np.zeros(0, dtype=np.uint8)
 
 
 @kernel
@@ -60,14 +58,13 @@ def hash_and_part(
     keys: Keys, seed: int, n_shards: int, keep: NDArray[np.bool_] | None = None
 ) -> tuple[NDArray[np.uint64], list[NDArray[np.int32]]]:
     """Return (hashes uint64[n], for each shard its kept rows int32[…], ascending); keep bool[n], None: all."""
-    n = n_keys(keys)
-    kept = _ALL if keep is None else keep.view(np.uint8)
+    n, kept = n_keys(keys), mask_bytes(keep)
     rows, ends = np.empty((n_shards, n), dtype=np.int32), np.zeros(n_shards, dtype=np.int64)
     if isinstance(keys, ByteKeys):
         hashes = readonly(hash_keys(keys, seed))
-        _part(hashes, readonly(kept), rows, ends)
+        _part(hashes, kept, rows, ends)
     else:
         hashes, words = np.empty(n, dtype=np.uint64), keys.bits if isinstance(keys, FixedKeys) else keys.words
-        _hash_and_part(readonly(words), readonly(kept), *seed_words(seed), hashes, rows, ends)
+        _hash_and_part(readonly(words), kept, *seed_words(seed), hashes, rows, ends)
         hashes = readonly(hashes)
     return hashes, [readonly(own[:end]) for own, end in zip(rows, ends.tolist(), strict=True)]

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels import records as rec
-from kernels._jit import readonly
+from kernels._jit import mask_bytes, readonly
 from kernels._run import Run, run_serially
 from kernels.keys import (
     ByteKeys,
@@ -53,7 +53,6 @@ __all__ = [
 
 RECORD = rec.RECORD
 _PROCESS_SEED = secrets.randbits(64)
-_ALL = np.zeros(0, dtype=np.uint8)
 _NO_VALUES = np.zeros(0, dtype=np.int64)
 
 
@@ -214,7 +213,7 @@ class RfmTable:
         n = len(rows.ticks)
         amounts = self._check(rows, n)
         ticks, actions, tally = readonly(rows.ticks), np.empty(n, dtype=np.uint8), np.zeros(8, dtype=np.int64)
-        plan, kept = self.plan, readonly(_ALL if rows.keep is None else rows.keep.view(np.uint8))
+        plan, kept = self.plan, mask_bytes(rows.keep)
         window, drop = (int(plan.lower_tick), int(plan.upper_tick)), plan.refunds == Refunds.DROP
         rec.judge_rows(ticks, amounts, kept, *window, drop, actions, tally)
         keep = actions != rec.SKIP if tally[rec.N_SKIPPED] else None
@@ -325,7 +324,7 @@ class RfmTable:
         tally, plan, rows = batch.tally.tolist(), self.plan, batch.rows
         first = -1
         if tally[rec.N_REFUND] and not 0 <= self._counts.first_refund_row < batch.first_row:
-            keep = readonly(_ALL if rows.keep is None else rows.keep.view(np.uint8))
+            keep = mask_bytes(rows.keep)
             window = int(plan.lower_tick), int(plan.upper_tick)
             first = batch.first_row + rec.find_refund(batch.batch.ticks, batch.batch.amounts, keep, *window)
         latest, earliest = tally[rec.MAX_TICK], tally[rec.MIN_TICK]
