@@ -1,4 +1,4 @@
-"""Hash customer and order ids, and part rows by hash.
+"""Hash customer and order ids.
 
     fold(a, b) = high(a·b) xor low(a·b)          h ← fold(h xor word, multiplier) over the key's 8-byte words
 
@@ -17,7 +17,6 @@ from kernels._jit import fold_multiply, kernel, load_u64, readonly, row_kernel
 STABLE_SEED = 0x5E65E7E  # fixed for ever: the order of the sample in a fit depends on it
 _GOLDEN = np.uint64(0x9E37_79B9_7F4A_7C15)
 _M64 = (1 << 64) - 1
-_EMPTY = np.zeros(0, dtype=np.uint8)
 
 
 class FixedKeys(NamedTuple):
@@ -148,49 +147,3 @@ def stable_hash(keys: Keys) -> NDArray[np.uint64]:
 def shard_of(h: np.uint64, n_shards: np.uint64) -> np.int64:
     """Return the shard of a hash: ⌊top half · n_shards / 2³²⌋; tables use the low half."""
     return np.int64(((h >> np.uint64(32)) * n_shards) >> np.uint64(32))
-
-
-@kernel
-def _count_shards(
-    hashes: NDArray[np.uint64], keep: NDArray[np.uint8], n_shards: np.uint64, offsets: NDArray[np.int64]
-) -> None:
-    """Write the prefix sums of the kept rows per shard into offsets int64[n_shards + 1], which comes as zeros."""
-    for i in range(len(hashes)):
-        if len(keep) == 0 or keep[i] != 0:
-            offsets[shard_of(hashes[i], n_shards) + 1] += 1
-    for s in range(1, len(offsets)):
-        offsets[s] += offsets[s - 1]
-
-
-@kernel
-def _scatter(
-    hashes: NDArray[np.uint64],
-    keep: NDArray[np.uint8],
-    n_shards: np.uint64,
-    ends: NDArray[np.int64],
-    rows: NDArray[np.int32],
-) -> None:
-    """Write the kept rows into rows, shard by shard, in order; ends int64[n_shards] comes as each shard's start."""
-    for i in range(len(hashes)):
-        if len(keep) == 0 or keep[i] != 0:
-            shard = shard_of(hashes[i], n_shards)
-            rows[ends[shard]] = i
-            ends[shard] += 1
-
-
-def partition_rows(
-    hashes: NDArray[np.uint64], n_shards: int, keep: NDArray[np.bool_] | None = None
-) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Return (rows, offsets): shard s owns rows[offsets[s] : offsets[s + 1]], in ascending order.
-
-    hashes uint64[n]; keep bool[n]: False rows belong to no shard; rows int32[n_kept]; offsets int64[n_shards + 1].
-    """
-    if n_shards == 1:
-        rows = np.arange(len(hashes), dtype=np.int32) if keep is None else np.flatnonzero(keep).astype(np.int32)
-        return rows, np.array([0, len(rows)], dtype=np.int64)
-    kept = _EMPTY if keep is None else keep.view(np.uint8)
-    offsets = np.zeros(n_shards + 1, dtype=np.int64)
-    _count_shards(readonly(hashes), readonly(kept), np.uint64(n_shards), offsets)
-    rows = np.empty(offsets[-1], dtype=np.int32)
-    _scatter(readonly(hashes), readonly(kept), np.uint64(n_shards), offsets[:-1].copy(), rows)
-    return rows, offsets

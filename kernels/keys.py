@@ -17,7 +17,6 @@ from kernels.hashing import (
     WideKeys,
     hash_keys,
     n_keys,
-    partition_rows,
     stable_hash,
 )
 from kernels.slots import (
@@ -53,7 +52,6 @@ __all__ = [
     "concatenate_keys",
     "hash_keys",
     "n_keys",
-    "partition_rows",
     "stable_hash",
     "take_keys",
 ]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels._jit import kernel, mask_bytes, readonly
-from kernels.hashing import ByteKeys, FixedKeys, Keys, hash_keys, hash_word, hash_words, n_keys, seed_words, shard_of
+from kernels.hashing import ByteKeys, Keys, hash_keys, hash_word, hash_words, n_keys, seed_words, shard_of
 
 
 @kernel
@@ -58,13 +58,29 @@ def hash_and_part(
     keys: Keys, seed: int, n_shards: int, keep: NDArray[np.bool_] | None = None
 ) -> tuple[NDArray[np.uint64], list[NDArray[np.int32]]]:
     """Return (hashes uint64[n], for each shard its kept rows int32[…], ascending); keep bool[n], None: all."""
-    n, kept = n_keys(keys), mask_bytes(keep)
-    rows, ends = np.empty((n_shards, n), dtype=np.int32), np.zeros(n_shards, dtype=np.int64)
     if isinstance(keys, ByteKeys):
         hashes = readonly(hash_keys(keys, seed))
-        _part(hashes, kept, rows, ends)
-    else:
-        hashes, words = np.empty(n, dtype=np.uint64), keys.bits if isinstance(keys, FixedKeys) else keys.words
-        _hash_and_part(readonly(words), kept, *seed_words(seed), hashes, rows, ends)
-        hashes = readonly(hashes)
-    return hashes, [readonly(own[:end]) for own, end in zip(rows, ends.tolist(), strict=True)]
+        return hashes, part_rows(hashes, n_shards, keep)
+    rows, ends = _room(n_keys(keys), n_shards)
+    hashes = np.empty(n_keys(keys), dtype=np.uint64)
+    _hash_and_part(readonly(keys[0]), mask_bytes(keep), *seed_words(seed), hashes, rows, ends)
+    return readonly(hashes), _cut(rows, ends)
+
+
+def part_rows(
+    hashes: NDArray[np.uint64], n_shards: int, keep: NDArray[np.bool_] | None = None
+) -> list[NDArray[np.int32]]:
+    """Return for each shard its kept rows int32[…], ascending; hashes uint64[n]; keep bool[n], None: all."""
+    rows, ends = _room(len(hashes), n_shards)
+    _part(readonly(hashes), mask_bytes(keep), rows, ends)
+    return _cut(rows, ends)
+
+
+def _room(n: int, n_shards: int) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Return room for n rows in each shard, and the shards' ends."""
+    return np.empty((n_shards, n), dtype=np.int32), np.zeros(n_shards, dtype=np.int64)
+
+
+def _cut(rows: NDArray[np.int32], ends: NDArray[np.int64]) -> list[NDArray[np.int32]]:
+    """Return each shard's rows."""
+    return [readonly(own[:end]) for own, end in zip(rows, ends.tolist(), strict=True)]

@@ -26,11 +26,10 @@ from kernels.keys import (
     concatenate_keys,
     hash_keys,
     n_keys,
-    partition_rows,
 )
 from kernels.listing import Customers, list_all, list_in_order
 from kernels.money import Amounts, sums_fit, sums_to_float
-from kernels.parts import hash_and_part
+from kernels.parts import hash_and_part, part_rows
 from kernels.recency import NO_PURCHASE, local_days, recency_days, tenure_days
 from kernels.shard import Shard
 
@@ -256,10 +255,8 @@ class RfmTable:
         """Enter another table's partial state: counts, dates and exact sums as if its rows had come here."""
         self._counts = self._counts.plus(other.counts)
         theirs = other.customers
-        hashes = readonly(hash_keys(theirs.keys, self.seed))
-        listed, offsets = partition_rows(hashes, len(self._shards))
-        pair_listed, pair_offsets = partition_rows(hashes[other.pair_customers], len(self._shards))
-        listed, pair_listed = readonly(listed), readonly(pair_listed)
+        hashes, parts = hash_and_part(theirs.keys, self.seed, len(self._shards))
+        pair_parts = part_rows(hashes[other.pair_customers], len(self._shards))
         order_hashes = None if other.pair_orders is None else readonly(hash_keys(other.pair_orders, self.seed))
         sums: Amounts = readonly(theirs.sums)  # type: ignore[assignment]
         dates = readonly(theirs.first_row), readonly(theirs.first_tick), readonly(theirs.last_tick)
@@ -278,9 +275,7 @@ class RfmTable:
             elif len(pairs):
                 shard.enter_values(pairs, numbers[pair_customers[pairs]], readonly(other.pair_values))
 
-        own_rows = [listed[offsets[s] : offsets[s + 1]] for s in range(len(self._shards))]
-        own_pairs = [pair_listed[pair_offsets[s] : pair_offsets[s + 1]] for s in range(len(self._shards))]
-        run([partial(work, *shard) for shard in zip(self._shards, own_rows, own_pairs, strict=True)])
+        run([partial(work, *shard) for shard in zip(self._shards, parts, pair_parts, strict=True)])
 
     def export(self) -> Partial:
         """Return the table as plain arrays."""

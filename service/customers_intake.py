@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from kernels.keys import KeyTable, hash_keys, partition_rows
+from kernels.keys import KeyTable
+from kernels.parts import hash_and_part
 from proto.errors import ErrorCode, RequestError
 from proto.limits import Limits, over
 from proto.schemas import Plan
@@ -49,8 +50,7 @@ class CustomersIntake:
         holes = cols.find_holes(arrays, finite=self._features, among=among)
         self._left.check(holes, self._names, self.rows_in, self._nulls)
         keys = cols.keys_of(arrays["customer_id"])
-        hashes = hash_keys(keys, self._seed)
-        rows, _ = partition_rows(hashes, 1, holes.keep)
+        hashes, (rows,) = hash_and_part(keys, self._seed, 1, holes.keep)
         before = self._table.n_keys
         numbers = self._table.number(keys, hashes, rows)
         check_text(self._table.text_bytes, self._limits)

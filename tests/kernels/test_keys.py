@@ -14,7 +14,6 @@ from kernels.keys import (
     KeyTable,
     concatenate_keys,
     hash_keys,
-    partition_rows,
     stable_hash,
     take_keys,
 )
@@ -100,19 +99,6 @@ def test_hashes_spread_regular_ids() -> None:
     hashes = hash_keys(FixedKeys(ids), 12)
     for bits in (hashes & np.uint64(255), hashes >> np.uint64(56)):
         assert np.bincount(bits.astype(np.int64), minlength=256).max() < 600
-
-
-@given(st.lists(st.integers(0, (1 << 64) - 1), max_size=50), st.sampled_from([1, 2, 3, 8]), st.booleans())
-@settings(max_examples=150, deadline=None)
-def test_rows_are_parted_stably(values: list[int], n_shards: int, with_keep: bool) -> None:
-    hashes = np.array(values, dtype=np.uint64)
-    keep = hashes % np.uint64(3) != 0 if with_keep else None
-    rows, offsets = partition_rows(hashes, n_shards, keep)
-    for shard in range(n_shards):
-        expected = [
-            i for i, h in enumerate(values) if (h >> 32) * n_shards >> 32 == shard and (not with_keep or h % 3 != 0)
-        ]
-        assert rows[offsets[shard] : offsets[shard + 1]].tolist() == expected
 
 
 @given(INTS | TEXTS, st.randoms())

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from kernels import listing
 from kernels.hashing import FixedKeys, Keys, WideKeys, hash_keys, stable_hash
-from kernels.keys import ByteKeys, partition_rows, take_keys
+from kernels.keys import ByteKeys, take_keys
 from kernels.listing import Customers, list_all, list_in_order
+from kernels.parts import part_rows
 from kernels.records import NEVER, Columns
 from kernels.shard import Shard
 
@@ -47,16 +48,14 @@ def shards_of(
     ticks = np.where(numbers % 5 == 0, NEVER, numbers - 3)
     sums: Any = np.stack([numbers, -numbers], axis=1) if decimal else numbers + 0.5
     hashes = hash_keys(keys, seed)
-    rows, offsets = partition_rows(hashes, n_shards)
+    parts = part_rows(hashes, n_shards)
     shards = [
         Shard(kind in ("fixed", "numbered"), kind == "wide", kind == "numbered", False, seed) for _ in range(n_shards)
     ]
-    for number, shard in enumerate(shards):
-        own = rows[offsets[number] : offsets[number + 1]]
+    for shard, own in zip(shards, parts, strict=True):
         columns = Columns(first, ticks, last, numbers * 2, sums)
         for column in columns:
             column.flags.writeable = False
-        own.flags.writeable = False
         shard.merge(keys, hashes, own, columns)
     # records of numbered customers count occasions, which merging columns alone does not bring
     frequency = numbers * 0 if kind == "numbered" else numbers * 2

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernels.hashing import WideKeys, hash_keys
-from kernels.parts import hash_and_part
+from kernels.parts import hash_and_part, part_rows
 
 from .aggregation_inputs import I64, keys_of
 
@@ -29,6 +29,20 @@ def test_rows_are_parted_in_order(values: list[Any], wide: bool, seed: int, n_sh
     for shard, part in enumerate(parts):
         kept = [i for i in range(n) if keep is None or keep[i]]
         assert part.tolist() == [i for i in kept if (int(hashes[i]) >> 32) * n_shards >> 32 == shard]
+
+
+@given(st.lists(st.integers(0, (1 << 64) - 1), max_size=50), st.sampled_from([1, 2, 3, 8]), st.booleans())
+@settings(max_examples=150, deadline=None)
+def test_rows_are_parted_by_given_hashes(values: list[int], n_shards: int, with_keep: bool) -> None:
+    hashes = np.array(values, dtype=np.uint64)
+    keep = hashes % np.uint64(3) != 0 if with_keep else None
+    parts = part_rows(hashes, n_shards, keep)
+    assert len(parts) == n_shards
+    for shard, part in enumerate(parts):
+        expected = [
+            i for i, h in enumerate(values) if (h >> 32) * n_shards >> 32 == shard and (not with_keep or h % 3 != 0)
+        ]
+        assert part.tolist() == expected
 
 
 def test_no_rows() -> None:
