@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from kernels._jit import fold_multiply, kernel, readonly
 from kernels._types import Floats, Ints
 from kernels.hashing import seed_words
-from kernels.recency import NO_PURCHASE, _days  # the kernel itself: one call from Python is all this file saves
+from kernels.recency import NO_PURCHASE, fill_days
 
 __all__ = ["NO_VALUES", "FewCustomers", "FewPlan", "aggregate_few", "all_distinct"]
 
@@ -179,7 +179,7 @@ def _aggregate_few(
         features[1, c] = frequency
         features[2, c] = revenue / frequency if plan.mean else revenue
     for j, dates in ((0, lasts), (3, firsts)):
-        _days(dates[:n], upper, plan.as_of_rest_ns, plan.ticks_per_day, plan.whole_days, features[j, :n])
+        fill_days(dates[:n], upper, plan.as_of_rest_ns, plan.ticks_per_day, plan.whole_days, features[j, :n])
     tally[_REFUNDS], tally[_ZEROS], tally[_EARLIEST] = refunds, zeros, earliest
     return n
 

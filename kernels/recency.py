@@ -37,7 +37,7 @@ def _whole_and_rest(gap: np.uint64, per_day: np.uint64, days_per_tick: float) ->
 
 
 @kernel
-def _days(
+def fill_days(
     ticks: NDArray[np.int64], as_of: int, rest_ns: int, ticks_per_day: int, whole: bool, out: NDArray[np.float64]
 ) -> None:
     """Write the days from each tick to as_of and rest_ns, with whole rounded down.
@@ -79,7 +79,7 @@ def recency_days(
     out, ticks = np.empty(len(last_ticks), dtype=np.float64), readonly(last_ticks)
     tick, rest_ns, per_day, whole = int(as_of_tick), int(as_of_rest_ns), int(ticks_per_day), bool(whole)
     cuts = blocks(len(ticks))
-    run([partial(_days, ticks[a:b], tick, rest_ns, per_day, whole, out[a:b]) for a, b in cuts])
+    run([partial(fill_days, ticks[a:b], tick, rest_ns, per_day, whole, out[a:b]) for a, b in cuts])
     return out
 
 
