@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -65,12 +64,7 @@ def describe(
     sums = segment_sums(told, scores, segments, k, team.run)
     n = int(sums.sizes.sum())
     overall = sums.sums.sum(axis=1) / n
-    features: list[Any] = [None] * len(steps)
-
-    def feature(j: int) -> None:
-        features[j] = _feature(steps[j], raw[j], float(overall[j]), team)
-
-    team.run([partial(feature, j) for j in range(len(steps))])
+    features = team.map(lambda j: _feature(steps[j], raw[j], float(overall[j]), team), range(len(steps)))
     revenue = None
     if population.revenue is not None:
         of_members = population.revenue if members is None else population.revenue[members]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -166,14 +165,12 @@ def steps_of(cohort: Cohort, options: Options, notices: list[Notice], team: Thre
     weights = options.weights or dict.fromkeys(names, 1.0)
     total = sum(weights.values())
     steps, logged = [], {}
-    found: list[Any] = [None] * len(names)
 
-    def look(j: int) -> None:
-        found[j] = _scale(names[j], cohort.raw[j], names[j] in logs, options, team)
+    def scale(j: int) -> tuple[float, Floats, float, float, bool]:
+        return _scale(names[j], cohort.raw[j], names[j] in logs, options, team)
 
-    team.run([partial(look, j) for j in range(len(names))])
     for name, sign, values, (unit, transformed, centre, spread, fell_back) in zip(
-        names, cohort.signs, cohort.raw, found, strict=True
+        names, cohort.signs, cohort.raw, team.map(scale, range(len(names))), strict=True
     ):
         if name in logs:
             logged[name] = transformed

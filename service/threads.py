@@ -7,8 +7,13 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
+from typing import TypeVar
 
 __all__ = ["ThreadTeam", "lower_priority"]
+
+Item = TypeVar("Item")
+Found = TypeVar("Found")
 
 NICE = 10  # a tenth of the weight of the event loop's thread, which so gets a core as soon as it has something to do
 
@@ -74,6 +79,16 @@ class ThreadTeam:
             wait([future for future in futures if not future.cancel()])
         if errors:
             raise min(errors, key=lambda found: found[0])[1]
+
+    def map(self, work: Callable[[Item], Found], items: Sequence[Item]) -> list[Found]:
+        """What `work` finds for each item, in the order of the items; otherwise as `run`."""
+        found: dict[int, Found] = {}
+
+        def find(i: int) -> None:
+            found[i] = work(items[i])
+
+        self.run([partial(find, i) for i in range(len(items))])
+        return [found[i] for i in range(len(items))]
 
     def close(self) -> None:
         if self._helpers is not None:

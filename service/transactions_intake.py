@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import threading
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -145,13 +144,7 @@ class TransactionsIntake:
         pieces, self._queue = self._queue, []
         if not pieces:
             return
-        prepared: list[Prepared | None] = [None] * len(pieces)
-
-        def prepare(i: int) -> None:
-            prepared[i] = self._prepare(pieces[i])
-
-        self._team.run([partial(prepare, i) for i in range(len(pieces))])
-        self._table.enter([piece for piece in prepared if piece is not None], self._team.run)
+        self._table.enter(self._team.map(self._prepare, pieces), self._team.run)
         self._check_limits()
         self._check_refunds()
 

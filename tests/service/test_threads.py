@@ -41,6 +41,16 @@ def test_everything_runs_once(team: ThreadTeam, n: int) -> None:
     assert ran == Counter(range(n))
 
 
+@pytest.mark.parametrize("n", [0, 1, 2, 7, 100])
+def test_what_is_found_keeps_the_order_of_the_items(team: ThreadTeam, n: int) -> None:
+    assert team.map(lambda text: int(text) ** 2, [str(i) for i in range(n)]) == [i * i for i in range(n)]
+
+
+def test_an_error_comes_through_a_map(team: ThreadTeam) -> None:
+    with pytest.raises(ZeroDivisionError):
+        team.map(lambda i: 1 // i, [2, 1, 0, 1])
+
+
 def test_thunks_run_side_by_side(pair: ThreadTeam) -> None:
     both = threading.Barrier(2)
     pair.run([lambda: _wait(both), lambda: _wait(both)])
