@@ -1,8 +1,10 @@
 # The service, with its kernels compiled into the image: a container is ready in seconds.
 #
 #     docker build -t segserve .
-#     docker run --rm -p 8765:8765 segserve
+#     docker run --rm -p 8765:8765 -e SEGSERVE_API_KEYS=shop:SHA256 segserve     (`segserve key shop` makes both halves)
+#     docker run --rm -p 127.0.0.1:8765:8765 -e SEGSERVE_ALLOW_ANONYMOUS=true segserve
 #
+# It listens on every address of the container, so without keys and without that word it does not start.
 # BASE is any slim image with Python 3.11 or later as python3, with its venv module.
 ARG BASE=python:3.11-slim
 # Set by the builder: amd64 or arm64.

@@ -58,11 +58,18 @@ left=$(find "$root/root" "$root/tmp" "$root/var/cache/apt" -type f ! -name '.bas
 compiled() { find "$root/var/cache/segserve" -name '*.nbc' | sort | sha256sum; }
 kernels=$(compiled)
 
-say "The entry point, as the image's user"
-port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+say "Without keys it does not start"
 read -r -a entrypoint <<<"$(field .Docker.Config.Entrypoint | tr -d '[]')"
+if buildah run --isolation chroot "$container" -- "${entrypoint[@]}" 2>"$WORK/refusal.log"; then exit 1; fi
+grep SEGSERVE_ALLOW_ANONYMOUS "$WORK/refusal.log"
+
+say "The entry point, as the image's user, with a key"
+key=proof
+hash=$(printf %s "$key" | sha256sum | cut -d' ' -f1)
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 began=$(date +%s.%N)
-buildah run --isolation chroot --env SEGSERVE_PORT="$port" "$container" -- "${entrypoint[@]}" >"$WORK/service.log" 2>&1 &
+buildah run --isolation chroot --env SEGSERVE_PORT="$port" --env SEGSERVE_API_KEYS="proof:$hash" \
+  "$container" -- "${entrypoint[@]}" >"$WORK/service.log" 2>&1 &
 server=$!
 for _ in $(seq 600); do
   curl --silent --fail --output /dev/null "http://127.0.0.1:$port/readyz" && break
@@ -87,7 +94,7 @@ for i in range(2000):
     customer = i * 7919 % 200
     print(f"{customer:05d},2026-{1 + i % 12:02d}-{1 + i * 31 % 28:02d}T10:00:00Z,{(customer % 17 + 1) * 1.25:.2f}")
 PYTHON
-reply=$(curl --silent --show-error --fail --header 'Content-Type: text/csv' --data-binary "@$WORK/sales.csv" \
+reply=$(curl --silent --show-error --fail --header 'Content-Type: text/csv' --header "X-API-Key: $key" --data-binary "@$WORK/sales.csv" \
   "http://127.0.0.1:$port/v1/segment?k=4")
 head -4 <<<"$reply"
 [ "$(wc -l <<<"$reply")" = 201 ]

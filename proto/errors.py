@@ -42,15 +42,20 @@ class ErrorCode(StrEnum):
     NOT_ACCEPTABLE = "not_acceptable"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     LIMIT_EXCEEDED = "limit_exceeded"
+    UNAUTHORIZED = "unauthorized"
+    RATE_LIMITED = "rate_limited"
     TIMEOUT = "timeout"
     BUSY = "busy"
     NOT_READY = "not_ready"
+    SHUTTING_DOWN = "shutting_down"
+    DISK_FULL = "disk_full"
     INTERNAL = "internal"
 
 
 STATUS: dict[ErrorCode, int] = {
     ErrorCode.MALFORMED_BODY: 400,
     ErrorCode.TRUNCATED_BODY: 400,
+    ErrorCode.UNAUTHORIZED: 401,
     ErrorCode.UNKNOWN_MODEL: 404,
     ErrorCode.NOT_FOUND: 404,
     ErrorCode.METHOD_NOT_ALLOWED: 405,
@@ -58,9 +63,12 @@ STATUS: dict[ErrorCode, int] = {
     ErrorCode.TIMEOUT: 408,
     ErrorCode.LIMIT_EXCEEDED: 413,
     ErrorCode.UNSUPPORTED_MEDIA_TYPE: 415,
+    ErrorCode.RATE_LIMITED: 429,
     ErrorCode.INTERNAL: 500,
     ErrorCode.BUSY: 503,
     ErrorCode.NOT_READY: 503,
+    ErrorCode.SHUTTING_DOWN: 503,
+    ErrorCode.DISK_FULL: 503,
 }
 """Every code that is not listed is 422: the request was understood, its content cannot be processed."""
 
@@ -92,9 +100,13 @@ TITLES: dict[ErrorCode, str] = {
     ErrorCode.NOT_ACCEPTABLE: "None of the accepted media types can be produced",
     ErrorCode.UNSUPPORTED_MEDIA_TYPE: "The body's media type or encoding is not supported",
     ErrorCode.LIMIT_EXCEEDED: "The request is larger than this service allows",
+    ErrorCode.UNAUTHORIZED: "The request has no key that this service knows",
+    ErrorCode.RATE_LIMITED: "The key makes more requests than it may",
     ErrorCode.TIMEOUT: "The request took too long",
     ErrorCode.BUSY: "The service is at its limit; try again",
     ErrorCode.NOT_READY: "The service is still starting",
+    ErrorCode.SHUTTING_DOWN: "The replica is about to end; try another",
+    ErrorCode.DISK_FULL: "The service has no room on its disk",
     ErrorCode.INTERNAL: "The service failed",
 }
 

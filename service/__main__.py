@@ -13,6 +13,7 @@ import uvicorn
 from pydantic import ValidationError
 
 from service.app import create_app
+from service.exposure import complaint
 from service.logs import configure, log
 from service.protocol import Protocol
 from service.settings import Settings, unknown_variables
@@ -38,7 +39,11 @@ class _Server(uvicorn.Server):
 
 
 def serve(settings: Settings) -> int:
-    """Serves until SIGTERM or SIGINT; returns the exit code."""
+    """Serves until SIGTERM or SIGINT; returns the exit code: 2 where the settings contradict each other."""
+    wrong = complaint(settings)
+    if wrong is not None:
+        print(wrong, file=sys.stderr)
+        return 2
     logging_config = configure(settings.log_level)
     app = create_app(settings)
     server = _Server(
@@ -68,8 +73,8 @@ def serve(settings: Settings) -> int:
 
 def main() -> int:
     """Reads SEGSERVE_* variables and serves; says which one is wrong."""
-    for complaint in unknown_variables(os.environ):
-        print(complaint, file=sys.stderr)
+    for unknown in unknown_variables(os.environ):
+        print(unknown, file=sys.stderr)
         return 2
     try:
         settings = Settings()

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import orjson
-from fastapi import FastAPI, Request, Response
+from fastapi import Depends, FastAPI, Request, Response
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
@@ -17,7 +17,9 @@ from proto.model import dump_model
 from proto.options import FitOptions, ScoreOptions, SegmentOptions
 from service.endpoints import Endpoint
 from service.openapi import add_endpoints
+from service.pulse import Pulse
 from service.readiness import start_getting_ready
+from service.refusals import refusal_headers
 from service.settings import Settings
 from service.state import State
 
@@ -48,7 +50,10 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         getting_ready = start_getting_ready(state)
+        pulse = Pulse(state.metrics.loop_lag, state.gate.keys.refresh)
+        pulse.start()
         yield
+        pulse.stop()
         if not getting_ready.is_alive():
             state.close()
 
@@ -62,6 +67,7 @@ def create_app(settings: Settings) -> FastAPI:
     _add_models(app, state)
     _add_operations(app, state)
     app.add_exception_handler(HTTPException, _not_routed)
+    app.add_exception_handler(RequestError, _refused)
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
@@ -78,11 +84,23 @@ def _json(content: Any, status: int = 200, media_type: str = "application/json",
 
 
 def _refusal(error: RequestError, **headers: str) -> Response:
-    return _json(problem(error), error.status, "application/problem+json", **headers)
+    told = {name.decode(): value.decode() for name, value in refusal_headers(error)}
+    return _json(problem(error), error.status, "application/problem+json", **told, **headers)
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestError)
+    request.app.state.segserve.metrics.count_error(error)
+    return _refusal(error)
 
 
 def _add_models(app: FastAPI, state: State) -> None:
-    @app.get("/v1/models", summary="The models this replica was started with", tags=["models"])
+    async def let_in(request: Request) -> None:
+        state.gate.enter(dict(request.headers.raw))
+
+    keyed = [Depends(let_in)]
+
+    @app.get("/v1/models", summary="The models this replica was started with", tags=["models"], dependencies=keyed)
     async def models() -> Response:
         listed = [
             {
@@ -98,12 +116,9 @@ def _add_models(app: FastAPI, state: State) -> None:
         ]
         return _json({"models": listed})
 
-    @app.get("/v1/models/{name}", summary="One model, by name or id", tags=["models"])
+    @app.get("/v1/models/{name}", summary="One model, by name or id", tags=["models"], dependencies=keyed)
     async def one_model(name: str) -> Response:
-        try:
-            return Response(dump_model(state.models.get(name)), media_type="application/json")
-        except RequestError as error:
-            return _refusal(error)
+        return Response(dump_model(state.models.get(name)), media_type="application/json")
 
 
 def _add_operations(app: FastAPI, state: State) -> None:
@@ -113,6 +128,8 @@ def _add_operations(app: FastAPI, state: State) -> None:
 
     @app.get("/readyz", summary="Every kernel is compiled and the models are read", tags=["operations"])
     async def readyz() -> Response:
+        if state.gate.draining:
+            return _json({"status": "draining"}, 503)
         if state.ready:
             return _json({"status": "ready"})
         if state.failure is not None:
@@ -120,7 +137,8 @@ def _add_operations(app: FastAPI, state: State) -> None:
         return _json({"status": "starting"}, 503)
 
     @app.get("/metrics", summary="Prometheus metrics", tags=["operations"])
-    async def metrics() -> Response:
+    async def metrics(request: Request) -> Response:
+        state.gate.enter_metrics(dict(request.headers.raw))
         return Response(state.metrics.exposition(), media_type="text/plain; version=1.0.0; charset=utf-8")
 
 

@@ -51,10 +51,15 @@ class Endpoint:
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         exchange = Exchange(scope, receive, send)
         timer = StageTimer()
+        refusal = None
+        try:
+            exchange.key = self._state.gate.enter(exchange.headers)
+        except RequestError as error:
+            refusal = error
         # Small scores are mostly answered from what is remembered of requests like them (service/quick): 15 times
         # faster, with the same bytes. Whatever is not plain, and all that is wrong, goes the general way.
-        if not await self._answered_quickly(scope, exchange, timer):
-            await self._answer_in_general(scope, exchange, timer)
+        if refusal is not None or not await self._answered_quickly(scope, exchange, timer):
+            await self._answer_in_general(scope, exchange, timer, refusal)
 
     async def _answered_quickly(self, scope: dict[str, Any], exchange: Exchange, timer: StageTimer) -> bool:
         """Answers what the quick path knows; False, with nothing sent, for everything else."""
@@ -96,10 +101,14 @@ class Endpoint:
                 self._quick = QuickPath(state.models, limits)
         return self._quick
 
-    async def _answer_in_general(self, scope: dict[str, Any], exchange: Exchange, timer: StageTimer) -> None:
+    async def _answer_in_general(
+        self, scope: dict[str, Any], exchange: Exchange, timer: StageTimer, refusal: RequestError | None
+    ) -> None:
         facts: dict[str, Any] = {}
         outcome = "failed"
         try:
+            if refusal is not None:
+                raise refusal
             with self._state.admission.place():
                 try:
                     await self._answer(scope, exchange, timer, facts)
@@ -279,6 +288,8 @@ class Endpoint:
         rows, customers = facts.get("rows_in", 0), facts.get("customers_out", 0)
         self._tally.add(outcome, seconds, rows=rows, customers=customers, received_bytes=received, sent_bytes=sent)
         if self._state.settings.access_log:
+            if exchange.key is not None:
+                facts["key"] = exchange.key
             line = request_line(self.name, outcome, exchange.status, tuple(facts), tuple(seconds))
             line.write(exchange.request_id, received, sent, facts.values(), seconds.values())
 

@@ -37,6 +37,8 @@ class Exchange:
     started = False
     finished = False
     status = 0
+    key: str | None = None
+    """The name of the caller's key, where one is needed."""
     _body: bytes | None = None
     _body_read = False
     _body_touched = False

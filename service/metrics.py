@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import time
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
@@ -20,11 +20,12 @@ __all__ = ["DEADLINES", "ENDPOINTS", "LANES", "OUTCOMES", "REJECTIONS", "STAGES"
 
 ENDPOINTS = ("segment", "fit", "score")
 STAGES = ("receive", "queue", "decode", "aggregate", "compute", "encode", "send", "total")
+LAG_BUCKET_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 OUTCOMES = ("ok", "refused", "rejected", "failed", "disconnected")
 LANES = ("small", "bulk")
 REJECTIONS = (
     *("max_requests", "max_queued_requests", "queue_seconds", "small_queue_seconds", "memory_budget_bytes"),
-    "not_ready",
+    *("not_ready", "shutting_down", "disk_full"),
 )
 DEADLINES = ("header", "read", "request", "write")
 
@@ -100,6 +101,12 @@ class Metrics:
         self.kernels = Gauge("segserve_kernel_signatures", "Compiled kernel signatures.", registry=r)
         self.warm_up_seconds = Gauge("segserve_warm_up_seconds", "Seconds it took to compile or load them.", registry=r)
         self.models = Gauge("segserve_models", "Models this replica was started with.", registry=r)
+        self.loop_lag = Histogram(
+            "segserve_event_loop_lag_seconds",
+            "How late the event loop is for what it has to do at a given time.",
+            registry=r,
+            buckets=LAG_BUCKET_SECONDS,
+        )
         for code in ErrorCode:
             self.errors.labels(str(code))
         for reason in REJECTIONS:
@@ -112,8 +119,8 @@ class Metrics:
         self.errors.labels(str(error.code)).inc()
         if error.code is ErrorCode.BUSY:
             self.rejections.labels(error.facts["limit"]).inc()
-        elif error.code is ErrorCode.NOT_READY:
-            self.rejections.labels("not_ready").inc()
+        elif error.status == 503:
+            self.rejections.labels(str(error.code)).inc()
 
     def exposition(self) -> bytes:
         """The text format that Prometheus scrapes."""

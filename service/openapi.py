@@ -118,6 +118,17 @@ _ENCODING = {
 _ID_BACK = {"X-Request-ID": {"description": "The request's id.", "schema": {"type": "string"}}}
 _TIMING = {"Server-Timing": {"description": "Milliseconds per stage.", "schema": {"type": "string"}}}
 _RETRY = {"Retry-After": {"description": "Seconds to wait.", "schema": {"type": "integer"}}}
+_CHALLENGE = {"WWW-Authenticate": {"description": "How to send a key.", "schema": {"type": "string"}}}
+_HEADERS: dict[int, dict[str, Any]] = {401: _CHALLENGE, 429: _RETRY, 503: _RETRY}
+
+# Keys
+
+_SECURITY_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "Authorization: Bearer KEY."},
+    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "The same key in another header."},
+}
+_SECURITY: list[dict[str, list[str]]] = [{"bearer": []}, {"key": []}, {}]
+"""The last: a service that was started without keys needs none."""
 
 _EXAMPLES = {
     "columns": "customer_id:household_id,amount:sales_value",
@@ -137,12 +148,17 @@ _EXAMPLES = {
 def add_endpoints(document: dict[str, Any]) -> dict[str, Any]:
     """Adds the three endpoints and the schemas they speak of to FastAPI's document."""
     _, definitions = models_json_schema([(Model, "serialization"), (Summary, "serialization")], ref_template=_REF)
-    document["components"] = {"schemas": {**definitions["$defs"], "Problem": _PROBLEM}}
+    document["components"] = {
+        "schemas": {**definitions["$defs"], "Problem": _PROBLEM},
+        "securitySchemes": _SECURITY_SCHEMES,
+    }
     for kind in (SegmentOptions, FitOptions, ScoreOptions):
         document["paths"][f"/v1/{kind.name}"] = {"post": _operation(kind)}
     for path, (name, responses) in _OTHERS.items():
         if path in document["paths"]:
             document["paths"][path]["get"] |= {"operationId": name, "responses": responses}
+            if "401" in responses:
+                document["paths"][path]["get"]["security"] = _SECURITY
     document["paths"] = dict(sorted(document["paths"].items()))
     return document
 
@@ -164,6 +180,7 @@ def _operation(kind: type[SegmentOptions] | type[FitOptions] | type[ScoreOptions
         "summary": title,
         "description": description,
         "operationId": kind.name,
+        "security": _SECURITY,
         "tags": ["segmentation"],
         "parameters": [*_parameters(kind), _REQUEST_ID, _ENCODING],
         "requestBody": {
@@ -221,7 +238,7 @@ def _problems(*codes: ErrorCode) -> dict[str, Any]:
             content["example"] = _REFUSED
         responses[str(status)] = {
             "description": "; ".join(f"{code}: {TITLES[code]}" for code in those),
-            "headers": _RETRY if status == 503 else {},
+            "headers": _HEADERS.get(status, {}),
             "content": {"application/problem+json": content},
         }
     return responses
@@ -250,16 +267,23 @@ _LISTED = _object(
 )
 _STATUS = {"type": "object", "properties": {"status": _STRING, "reason": _STRING}, "required": ["status"]}
 _EXPOSITION = {"description": "Prometheus exposition format.", "content": {"text/plain": {"schema": _STRING}}}
+_AT_THE_GATE = (ErrorCode.UNAUTHORIZED, ErrorCode.RATE_LIMITED, ErrorCode.SHUTTING_DOWN)
 _OTHERS: dict[str, tuple[str, dict[str, Any]]] = {
     "/healthz": ("healthz", {"200": _json("Alive.", _object(status={"type": "string", "const": "alive"}))}),
     "/readyz": (
         "readyz",
         {
             "200": _json("Ready.", _object(status={"type": "string", "const": "ready"})),
-            "503": _json("Starting, or failed with a reason.", _STATUS),
+            "503": _json("Starting, draining before the end, or failed with a reason.", _STATUS),
         },
     ),
-    "/metrics": ("metrics", {"200": _EXPOSITION}),
-    "/v1/models": ("models", {"200": _json("The models.", _object(models={"type": "array", "items": _LISTED}))}),
-    "/v1/models/{name}": ("model", {"200": _json("The model.", _MODEL), **_problems(ErrorCode.UNKNOWN_MODEL)}),
+    "/metrics": ("metrics", {"200": _EXPOSITION, **_problems(ErrorCode.UNAUTHORIZED)}),
+    "/v1/models": (
+        "models",
+        {"200": _json("The models.", _object(models={"type": "array", "items": _LISTED})), **_problems(*_AT_THE_GATE)},
+    ),
+    "/v1/models/{name}": (
+        "model",
+        {"200": _json("The model.", _MODEL), **_problems(ErrorCode.UNKNOWN_MODEL, *_AT_THE_GATE)},
+    ),
 }

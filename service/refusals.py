@@ -7,13 +7,27 @@ from __future__ import annotations
 
 import orjson
 
-from proto.errors import RequestError, problem
+from proto.errors import ErrorCode, RequestError, problem
 from service.exchange import DRAIN_BYTES, ClientGone, Exchange
 from service.turns import RETRY_AFTER_SECONDS
 
-__all__ = ["PROBLEM_TYPE", "refuse"]
+__all__ = ["PROBLEM_TYPE", "refusal_headers", "refuse"]
 
 PROBLEM_TYPE = b"application/problem+json"
+CHALLENGE = b'Bearer realm="segserve"'
+
+
+def refusal_headers(error: RequestError) -> list[tuple[bytes, bytes]]:
+    """The headers that go with a problem reply: when to come back, how to authenticate, that the connection ends."""
+    headers = []
+    seconds = error.facts.get("retry_after_seconds", RETRY_AFTER_SECONDS if error.status == 503 else None)
+    if seconds is not None:
+        headers.append((b"retry-after", b"%d" % seconds))
+    if error.code is ErrorCode.UNAUTHORIZED:
+        headers.append((b"www-authenticate", CHALLENGE))
+    if error.code is ErrorCode.SHUTTING_DOWN:
+        headers.append((b"connection", b"close"))
+    return headers
 
 
 async def refuse(exchange: Exchange, error: RequestError, *, may_drain: bool = True) -> None:
@@ -23,17 +37,16 @@ async def refuse(exchange: Exchange, error: RequestError, *, may_drain: bool = T
     """
     body = orjson.dumps(problem(error, exchange.request_id), default=str)
     length = b"%d" % len(body)
-    headers = [(b"content-type", PROBLEM_TYPE), (b"content-length", length)]
-    if error.status == 503:
-        headers.append((b"retry-after", str(RETRY_AFTER_SECONDS).encode()))
+    headers = [(b"content-type", PROBLEM_TYPE), (b"content-length", length), *refusal_headers(error)]
     if exchange.is_read:
         await exchange.start(error.status, headers)
         await exchange.send(body, more=False)
         return
     declared = exchange.content_length
     drains = may_drain and not exchange.waits_to_send
-    goes_on = drains and declared is not None and declared - exchange.received_bytes <= DRAIN_BYTES
-    if not goes_on:
+    ends = (b"connection", b"close") in headers
+    goes_on = drains and not ends and declared is not None and declared - exchange.received_bytes <= DRAIN_BYTES
+    if not goes_on and not ends:
         headers.append((b"connection", b"close"))
     await exchange.start(error.status, headers)
     await exchange.send(body, more=drains)

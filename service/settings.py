@@ -17,7 +17,8 @@ from proto.limits import Limits
 __all__ = ["Settings", "available_cores", "unknown_variables"]
 
 MIB = 1 << 20
-CLI_URL = "SEGSERVE_URL"  # where the command line finds a service: no setting, but at home in the same environment
+# Where the command line finds a service, and its key there: no settings, but at home in the same environment.
+CLI_VARIABLES = frozenset({"SEGSERVE_URL", "SEGSERVE_API_KEY"})
 
 
 def available_cores(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
@@ -41,6 +42,20 @@ class Settings(BaseSettings):
 
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8765, ge=0, le=65535, description="Port to listen on; 0 takes a free one and prints it.")
+    api_keys: str | None = Field(
+        default=None,
+        description="Callers' keys as NAME:SHA256[:RATE[:BURST]], separated by spaces or commas (`segserve key NAME` "
+        "makes one). Default: nobody needs a key.",
+    )
+    api_keys_file: str | None = Field(
+        default=None, description="File with such keys, one a line; read again when it changes."
+    )
+    allow_anonymous: bool = Field(
+        default=False, description="Listen on an address that others can reach although nobody needs a key."
+    )
+    metrics_key: str | None = Field(
+        default=None, description="Name of the key that /metrics asks for. Default: /metrics is open."
+    )
     models: str | None = Field(
         default=None,
         description="Folder or bucket URI (s3://, gs://, file://) with fitted models, *.json; read once, at the start.",
@@ -85,7 +100,7 @@ class Settings(BaseSettings):
 
 def unknown_variables(environment: Iterable[str]) -> Iterator[str]:
     """A sentence for each SEGSERVE_ variable that is no setting: a misspelt one would be ignored in silence."""
-    known = {f"SEGSERVE_{name.upper()}" for name in Settings.model_fields} | {CLI_URL}
+    known = {f"SEGSERVE_{name.upper()}" for name in Settings.model_fields} | CLI_VARIABLES
     for name in sorted(name for name in environment if name.startswith("SEGSERVE_") and name not in known):
         near = difflib.get_close_matches(name, known, 1, 0.8)
         yield f"{name} is no setting{f'; perhaps {near[0]} is meant' if near else ''}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from service.admission import Admission
+from service.api_keys import ApiKeys
+from service.gate import Gate, KeyMetrics
 from service.metrics import Metrics
 from service.models import ModelStore
 from service.settings import Settings
@@ -21,6 +23,7 @@ class State:
     metrics: Metrics
     team: ThreadTeam
     admission: Admission
+    gate: Gate
     models: ModelStore = field(default_factory=lambda: ModelStore({}))
     ready: bool = False
     failure: str | None = None
@@ -38,7 +41,10 @@ class State:
             queue_seconds=settings.queue_seconds,
             small_queue_seconds=settings.small_queue_seconds,
         )
-        return cls(settings, metrics, ThreadTeam(n, initializer=lower_priority), admission)
+        keys = ApiKeys(settings.api_keys, settings.api_keys_file)
+        metrics.registry.register(KeyMetrics(keys))
+        gate = Gate(keys, settings.metrics_key)
+        return cls(settings, metrics, ThreadTeam(n, initializer=lower_priority), admission, gate)
 
     def close(self) -> None:
         self.admission.close()

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from proto.classes import Lang
 from proto.options import FitOptions, ScoreOptions, SegmentOptions
+from service.api_keys import KeysError, new_key
 from service.cli.failures import UserError, reported
 from service.cli.flags import flag_name, query_of, with_flags
 from service.settings import Settings, unknown_variables
@@ -39,6 +40,10 @@ Files = Annotated[
 Url = Annotated[
     str | None,
     typer.Option("--url", envvar="SEGSERVE_URL", help="A running server; without it everything runs in this process."),
+]
+ApiKey = Annotated[
+    str | None,
+    typer.Option("--api-key", envvar="SEGSERVE_API_KEY", help="Your key at that server.", show_default=False),
 ]
 Threads = Annotated[
     int, typer.Option("--threads", min=0, max=256, help="Compute threads without a server; 0: all cores.")
@@ -77,13 +82,24 @@ def segment(
         typer.Option("--init", help="Model to start from, a file or its name on the server: keeps its segment ids."),
     ] = None,
     url: Url = None,
+    api_key: ApiKey = None,
     threads: Threads = 0,
     **given: Any,
 ) -> None:
     """Fit segments to FILES, write one row per customer, and show where the money is."""
     from service.cli.run import run
 
-    run("segment", files, query_of(given), out=out, model_out=model_out, url=url, model=init, threads=threads)
+    run(
+        "segment",
+        files,
+        query_of(given),
+        out=out,
+        model_out=model_out,
+        url=url,
+        api_key=api_key,
+        model=init,
+        threads=threads,
+    )
 
 
 @app.command()
@@ -97,13 +113,14 @@ def fit(
         typer.Option("--init", help="Model to start from, a file or its name on the server: keeps its segment ids."),
     ] = None,
     url: Url = None,
+    api_key: ApiKey = None,
     threads: Threads = 0,
     **given: Any,
 ) -> None:
     """Fit segments to FILES and keep the model, to score with later."""
     from service.cli.run import run
 
-    run("fit", files, query_of(given), out=None, model_out=out, url=url, model=init, threads=threads)
+    run("fit", files, query_of(given), out=None, model_out=out, url=url, api_key=api_key, model=init, threads=threads)
 
 
 @app.command()
@@ -117,13 +134,28 @@ def score(
     ],
     out: Annotated[Path | None, typer.Option("--out", "-o", help=OUT_HELP)] = None,
     url: Url = None,
+    api_key: ApiKey = None,
     threads: Threads = 0,
     **given: Any,
 ) -> None:
     """Put the customers of FILES into the segments of a model."""
     from service.cli.run import run
 
-    run("score", files, query_of(given), out=out, url=url, model=model, threads=threads)
+    run("score", files, query_of(given), out=out, url=url, api_key=api_key, model=model, threads=threads)
+
+
+@app.command()
+@reported
+def key(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="What logs and metrics call it.", show_default=False)],
+    rate: Annotated[float | None, typer.Option("--rate", help="Requests a second. Default: any number.")] = None,
+) -> None:
+    """Make a new key: shown once, and never stored. The service needs only the line with its hash."""
+    try:
+        secret, line = new_key(name, rate)
+    except KeysError as error:
+        raise UserError("No such key", f"{error}.") from None
+    typer.echo(f"Key, for the caller:\n  {secret}\nLine, for SEGSERVE_API_KEYS_FILE:\n  {line}")
 
 
 @models.command()
@@ -131,10 +163,11 @@ def score(
 def show(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A model file, or its name on the server.")],
     url: Url = None,
+    api_key: ApiKey = None,
     lang: Annotated[Lang, typer.Option("--lang", help="How segments are named.")] = "en",
 ) -> None:
     """Show what a model knows: its segments, its features, and what it was fitted on."""
     from service.cli.model import print_model
     from service.cli.run import find_model
 
-    print_model(Console(), find_model(model, url), lang)
+    print_model(Console(), find_model(model, url, api_key), lang)

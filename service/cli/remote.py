@@ -23,10 +23,12 @@ __all__ = ["client", "fetch_model", "run_remote"]
 CUT = "The reply was cut"
 
 
-def client(url: str) -> httpx.Client:
+def client(url: str, key: str | None = None) -> httpx.Client:
     """An HTTP client for `url`. Reading has no timeout: a large fit takes the time it takes; connecting has one."""
     address = url if "://" in url else f"http://{url}"
-    return httpx.Client(base_url=address, timeout=httpx.Timeout(None, connect=10.0), follow_redirects=True)
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    timeout = httpx.Timeout(None, connect=10.0)
+    return httpx.Client(base_url=address, headers=headers, timeout=timeout, follow_redirects=True)
 
 
 @contextmanager
@@ -37,6 +39,7 @@ def run_remote(
     batches: Iterable[pa.RecordBatch],
     query: dict[str, str],
     model: bytes | None = None,
+    key: str | None = None,
 ) -> Iterator[Result]:
     """Sends the batches and gives the reply while the connection is open.
 
@@ -46,7 +49,7 @@ def run_remote(
         schema = schema.with_metadata({**(schema.metadata or {}), b"segserve.model": model})
     accept = Media.JSON if kind == "fit" else Media.ARROW
     headers = {"Content-Type": Media.ARROW.value, "Accept": accept.value}
-    with _reachable(url), client(url) as http:
+    with _reachable(url), client(url, key) as http:
         body = _upload(schema, batches)
         with http.stream("POST", f"/v1/{kind}", params=query, headers=headers, content=body) as response:
             if response.status_code != httpx.codes.OK:
@@ -54,9 +57,9 @@ def run_remote(
             yield _fitted(response) if kind == "fit" else _streamed(response)
 
 
-def fetch_model(url: str, name: str) -> Model:
+def fetch_model(url: str, name: str, key: str | None = None) -> Model:
     """The model of that name that a server was started with."""
-    with _reachable(url), client(url) as http, http.stream("GET", f"/v1/models/{name}") as response:
+    with _reachable(url), client(url, key) as http, http.stream("GET", f"/v1/models/{name}") as response:
         if response.status_code != httpx.codes.OK:
             raise _refused(response)
         return load_model(response.read())
@@ -106,6 +109,8 @@ def _refused(response: httpx.Response) -> UserError:
         text = body[:500].decode("utf-8", "replace").strip() or response.reason_phrase
         return UserError(f"The server answered {response.status_code}", text)
     hints = [f"{name}: {said[name]}" for name in ("code", "request_id") if name in said]
+    if response.status_code == httpx.codes.UNAUTHORIZED:
+        hints.append("send a key with --api-key or SEGSERVE_API_KEY")
     if "retry-after" in response.headers:
         hints.append(f"try again in {response.headers['retry-after']} s")
     return UserError(str(said.get("title", f"The server answered {response.status_code}")), detail, *hints)

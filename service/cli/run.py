@@ -41,6 +41,7 @@ def run(
     out: Path | None,
     model_out: Path | None = None,
     url: str | None = None,
+    api_key: str | None = None,
     model: str | None = None,
     threads: int = 0,
 ) -> None:
@@ -51,7 +52,7 @@ def run(
     for path, suffixes in ((out, None), (model_out, MODEL_SUFFIXES)):
         if path is not None:
             check_output(path, suffixes) if suffixes else check_output(path)
-    known = None if model is None else find_model(model, url)
+    known = None if model is None else find_model(model, url, api_key)
     if known is not None and kind != "score":
         query = query | {"init": "inline"}
     with Progress() as progress:
@@ -65,7 +66,7 @@ def run(
 
         if url is None:
             progress.step("Getting the kernels ready")
-        with _answer(kind, source, sent(), options, query, known, url, threads) as result:
+        with _answer(kind, source, sent(), options, query, known, url, api_key, threads) as result:
             if out is not None:
                 write_result(result, out, lambda rows: progress.rows(rows, "Writing", result.customers_out))
             else:
@@ -113,11 +114,12 @@ def _answer(
     query: dict[str, str],
     known: Model | None,
     url: str | None,
+    api_key: str | None,
     threads: int,
 ) -> Iterator[Result]:
     if url is not None:
         inline = None if known is None else dump_model(known)
-        with run_remote(url, kind, source.schema, batches, query, inline) as result:
+        with run_remote(url, kind, source.schema, batches, query, inline, api_key) as result:
             yield result
         return
     from service.cli.local import run_here
@@ -125,11 +127,11 @@ def _answer(
     yield run_here(kind, source.schema, batches, options, known, threads)
 
 
-def find_model(name: str, url: str | None) -> Model:
+def find_model(name: str, url: str | None, api_key: str | None = None) -> Model:
     """A model file; else, with a server, the model it knows by that name."""
     path = Path(name)
     if path.is_file():
         return load_model(path.read_bytes())
     if url is not None:
-        return fetch_model(url, name)
+        return fetch_model(url, name, api_key)
     raise UserError("No such model", f"There is no model file {path}.", "Make one with `segserve fit`.")

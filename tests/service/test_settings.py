@@ -13,6 +13,10 @@ from service.settings import Settings, available_cores, unknown_variables
 VALUES: dict[str, tuple[str, Any]] = {
     "host": ("0.0.0.0", "0.0.0.0"),
     "port": ("9999", 9999),
+    "api_keys": ("shop:" + "0" * 64, "shop:" + "0" * 64),
+    "api_keys_file": ("/run/keys", "/run/keys"),
+    "allow_anonymous": ("true", True),
+    "metrics_key": ("prometheus", "prometheus"),
     "models": ("s3://bucket/models", "s3://bucket/models"),
     "threads": ("3", 3),
     "log_level": ("debug", "debug"),
@@ -169,6 +173,6 @@ def test_without_affinity_all_cores_count(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_a_misspelt_variable_is_told() -> None:
-    assert list(unknown_variables(["PATH", "SEGSERVE_PORT", "SEGSERVE_URL"])) == []
+    assert list(unknown_variables(["PATH", "SEGSERVE_PORT", "SEGSERVE_URL", "SEGSERVE_API_KEY"])) == []
     told = list(unknown_variables(["SEGSERVE_PROT", "SEGSERVE_ZZZZZ"]))
     assert told == ["SEGSERVE_PROT is no setting; perhaps SEGSERVE_PORT is meant", "SEGSERVE_ZZZZZ is no setting"]
