@@ -31,15 +31,13 @@ Options = FitOptions | SegmentOptions
 
 def by_hash(hashes: npt.NDArray[np.uint64], most: int) -> Ints:
     """At most `most` customers, those with the smallest hashes, in hash order: the same for any order of the rows."""
-    if len(hashes) <= most:
-        return np.argsort(hashes).astype(np.int64)
-    # Hashes are spread evenly, so those below this bound are nearly surely enough, and few of them too many.
-    bound = min(most / len(hashes) * 1.05 + 1e-4, 1.0) * (2**64 - 2048)
-    low = np.flatnonzero(hashes < np.uint64(bound))
-    if len(low) < most:
-        low = np.arange(len(hashes))
-    ordered = low[np.argsort(hashes[low])]
-    return ordered[:most].astype(np.int64)
+    if len(hashes) > most:
+        # Hashes are spread evenly, so those below this bound are nearly surely enough, and few of them too many.
+        bound = min(most / len(hashes) * 1.05 + 1e-4, 1.0) * (2**64 - 2048)
+        low = np.flatnonzero(hashes < np.uint64(bound))
+        if most <= len(low) < len(hashes):
+            return low[by_hash(hashes[low], len(low))[:most]]
+    return np.argsort(hashes)[:most].astype(np.int64)
 
 
 def describe(
