@@ -36,9 +36,8 @@ PIECES_AT_ONCE = 64
 
 
 class _Piece(NamedTuple):
-    """Rows to be aggregated, and the batch that they came in."""
+    """Rows to be aggregated: at most PIECE_ROWS of a batch."""
 
-    batch: pa.RecordBatch
     whole: pa.RecordBatch
     rows_before: int  # of the whole batch
     start: int  # row of the whole batch
@@ -127,17 +126,17 @@ class TransactionsIntake:
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Takes one batch; a few are aggregated at a time, so RequestError may come with a later one."""
-        n = batch.num_rows
-        pieces = range(0, n, PIECE_ROWS)
-        self._queue += [
-            _Piece(batch if len(pieces) == 1 else batch.slice(start, PIECE_ROWS), batch, self.rows_in, start)
-            for start in pieces
-        ]
-        self.rows_in += n
+        self._queue += [_Piece(batch, self.rows_in, start) for start in range(0, batch.num_rows, PIECE_ROWS)]
+        self._count_in(batch.num_rows)
+        if not self._queue:
+            return
+        if self.rows_in - self._queue[0].rows_before >= ROWS_AT_ONCE or len(self._queue) >= PIECES_AT_ONCE:
+            self._aggregate()
+
+    def _count_in(self, n_rows: int) -> None:
+        self.rows_in += n_rows
         if self.rows_in > self._limits.max_rows:
             raise over("max_rows", self.rows_in, self._limits.max_rows, "Send fewer rows in one request.")
-        if sum(piece.batch.num_rows for piece in self._queue) >= ROWS_AT_ONCE or len(self._queue) >= PIECES_AT_ONCE:
-            self._aggregate()
 
     def _aggregate(self) -> None:
         """Aggregates what was taken: the pieces are prepared side by side, then the table's shards take them in."""
@@ -151,8 +150,9 @@ class TransactionsIntake:
     def _prepare(self, piece: _Piece) -> Prepared:
         """One piece as the table takes it; RequestError for what cannot be used. In any thread."""
         rows_before = piece.rows_before + piece.start
-        arrays = {ours: piece.batch.column(theirs) for ours, theirs in self._names.items()}
-        among = self._where.mask(piece.batch) if self._where is not None else None
+        batch = piece.whole.slice(piece.start, PIECE_ROWS)
+        arrays = {ours: batch.column(theirs) for ours, theirs in self._names.items()}
+        among = self._where.mask(batch) if self._where is not None else None
         holes = cols.find_holes(arrays, finite=("amount",), among=among)
         ticks = cols.ticks_of(arrays["timestamp"])
         rows = Rows(
@@ -220,9 +220,7 @@ class TransactionsIntake:
         """Enters another intake's partial state, as if its rows had come here."""
         theirs, facts = from_batch(state, self._facts(), self._identities)
         self._table.merge(theirs, self._team.run)
-        self.rows_in += facts["rows_in"]
-        if self.rows_in > self._limits.max_rows:
-            raise over("max_rows", self.rows_in, self._limits.max_rows, "Send fewer rows in one request.")
+        self._count_in(facts["rows_in"])
         self._left.not_finite += facts["not_finite"]
         self._left.filtered += facts["filtered"]
         for column, count in facts["nulls"].items():
