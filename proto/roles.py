@@ -170,10 +170,13 @@ def _assign(
     table_missing = [name for name in ("customer_id", *bare) if parts[name] not in known]
     kind = _kind(asked, fitted_on, rows_missing, table_missing)
     if kind is None:
-        raise _neither(names, rows_missing, table_missing)
+        raise _neither(names, rows_missing, table_missing, scores=fitted_on is not None)
     missing = rows_missing if kind == "transactions" else table_missing
     if missing:
-        raise _missing(missing[0], names, kind, feature=missing[0] in bare)
+        feature = missing[0] in bare
+        if feature and fitted_on is not None:  # features= is no remedy: the model fixes it
+            raise _missing(missing[0], names, kind, why="it is a feature of the model")
+        raise _missing(missing[0], names, kind, feature=feature)
 
     signed = features if features is not None else bare
     signs = tuple(-1 if name in ("recency_days", "-recency_days") or name[0] == "-" else 1 for name in signed)
@@ -313,12 +316,14 @@ def _missing(
     )
 
 
-def _neither(names: Sequence[str], rows_missing: list[str], table_missing: list[str]) -> RequestError:
+def _neither(names: Sequence[str], rows_missing: list[str], table_missing: list[str], *, scores: bool) -> RequestError:
+    table = "For a table with one row per customer, name its numeric columns with features=."
+    if scores:  # the model fixes features=
+        table = f"A table with one row per customer needs every feature of the model. {_remedy(table_missing, names)}"
     return RequestError(
         ErrorCode.MISSING_COLUMN,
         f"The data is neither transactions (missing {', '.join(rows_missing)}) nor a customers table (missing "
-        f"{', '.join(table_missing)}). It has {_listed(names)}. {_remedy(rows_missing, names)} For a table with one "
-        "row per customer, name its numeric columns with features=.",
+        f"{', '.join(table_missing)}). It has {_listed(names)}. {_remedy(rows_missing, names)} {table}",
         column=rows_missing[0],
         option="columns",
         found=list(names[:50]),

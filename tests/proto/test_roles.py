@@ -3,8 +3,10 @@ from typing import Any
 import pytest
 
 from proto.errors import ErrorCode, RequestError
+from proto.model import Model
 from proto.options import ScoreOptions, SegmentOptions
 from proto.roles import MAX_COLUMNS, assign
+from tests.proto.test_model import content_of_a_model
 
 ROWS = ["customer_id", "timestamp", "amount"]
 
@@ -66,6 +68,23 @@ def test_refusals(names: list[str], options: dict[str, str], code: ErrorCode, sa
     error = refused(names, **options)
     assert error.code is code
     assert any(part in error.detail for part in says.split("|")), error.detail
+
+
+@pytest.mark.parametrize(
+    ("fitted_on", "says"),
+    [
+        ({"input": "customers", "aggregation": None}, "columns=recency_days:recent_days"),
+        ({}, "columns=recency_days:recent_days,monetary:<your column>"),
+    ],
+)
+def test_scoring_advises_nothing_that_the_model_fixes(fitted_on: dict[str, Any], says: str) -> None:
+    model = Model.model_validate(content_of_a_model(**fitted_on))
+    with pytest.raises(RequestError) as caught:
+        assign(["customer_id", "recent_days"], ScoreOptions(as_of="now"), model)
+    assert caught.value.code is ErrorCode.MISSING_COLUMN
+    assert caught.value.facts["option"] == "columns"
+    assert "features=" not in caught.value.detail
+    assert says in caught.value.detail
 
 
 def test_scoring_without_a_model_looks_for_the_three() -> None:
