@@ -240,6 +240,8 @@ def refuse_contradiction(options: ScoreOptions, model: Model) -> None:
             same = [_unsigned(text) for text in given] == [_unsigned(text) for text in fixed[name]]  # type: ignore[attr-defined]
         elif name == "log":
             same = set(given) == set(fixed[name])  # type: ignore[call-overload]
+        elif name == "k":
+            same = given in (fixed[name], model.fitted_on.k_requested)  # which the fit may have lowered
         else:
             same = given == fixed[name]
         if not same:

@@ -178,6 +178,15 @@ def test_options_that_repeat_the_model_are_welcome(
     assert table_of(reply).num_rows == 9
 
 
+def test_the_k_that_the_fit_lowered_is_no_contradiction(client: httpx.Client) -> None:
+    rows = transactions([(f"c{i}", f"2026-01-0{1 + i % 3}", float(1 + i % 3)) for i in range(12)])
+    model = orjson.dumps(model_of(post(client, "segment", rows, k=5)))
+    for k in (3, 5):
+        assert table_of(post(client, "score", rows, inline=model, as_of="2026-01-03", k=k)).num_rows == 12
+    reply = post(client, "score", rows, inline=model, as_of="2026-01-03", k=4)
+    assert refused(reply, 422, "conflicting_options")["found"] == 4
+
+
 @pytest.mark.parametrize("endpoint", ["score", "segment", "fit"])
 def test_an_unknown_model_lists_the_known_ones(client: httpx.Client, stocked: Server, endpoint: str) -> None:
     options = {"model" if endpoint == "score" else "init": "spring"}
