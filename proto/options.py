@@ -31,6 +31,7 @@ from proto.option_values import (
 )
 
 __all__ = [
+    "AGGREGATION_OPTIONS",
     "INPUT_COLUMNS",
     "FitOptions",
     "ScoreOptions",
@@ -39,6 +40,8 @@ __all__ = [
 ]
 
 INPUT_COLUMNS = ("customer_id", "timestamp", "amount", "order_id")
+AGGREGATION_OPTIONS = ("tz", "window", "occasion", "refunds", "monetary", "whole_days")
+"""How transactions become customers; with as_of, what has no effect on a customers table."""
 OutputField = Literal[
     "customer_id",
     "recency_days",

@@ -13,7 +13,7 @@ from kernels.scaling import SCORE_PROBABILITIES, moments, quantiles, sorted_quan
 from kernels.scoring import Scored
 from proto.classes import RFM, UNDIFFERENTIATED, ClassName, class_name, segment_labels
 from proto.model import Aggregation, Feature, FittedOn, Model, Notice, Segment, seal
-from proto.options import FitOptions, SegmentOptions
+from proto.options import AGGREGATION_OPTIONS, FitOptions, SegmentOptions
 from service.features import Cohort, Step
 from service.threads import ThreadTeam
 
@@ -38,6 +38,12 @@ def by_hash(hashes: npt.NDArray[np.uint64], most: int) -> Ints:
         if most <= len(low) < len(hashes):
             return low[by_hash(hashes[low], len(low))[:most]]
     return np.argsort(hashes)[:most].astype(np.int64)
+
+
+def _recorded(options: Options, aggregation: Aggregation | None) -> dict[str, Any]:
+    """The options that are not the default, as the model records them: those that had an effect on it."""
+    without_effect = {"columns", "fields", "lang", *(("as_of", *AGGREGATION_OPTIONS) if aggregation is None else ())}
+    return options.model_dump(mode="json", exclude_defaults=True, exclude=without_effect)
 
 
 def describe(
@@ -91,7 +97,7 @@ def describe(
                 starts=int(found.n_starts),
                 steps=int(found.n_steps),
                 passes=int(found.n_passes),
-                options=options.model_dump(mode="json", exclude_defaults=True, exclude={"columns", "fields", "lang"}),
+                options=_recorded(options, aggregation),
                 warnings=notices,
             ),
         )

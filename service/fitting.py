@@ -13,7 +13,7 @@ from kernels.profiles import crosstab, match_segments, segment_sums
 from kernels.scoring import score, standardise
 from proto.errors import ErrorCode, RequestError
 from proto.model import Aggregation, Model, Notice
-from proto.options import FitOptions, SegmentOptions
+from proto.options import AGGREGATION_OPTIONS, FitOptions, SegmentOptions
 from proto.schemas import Plan
 from service.describing import by_hash, describe
 from service.features import cohort_of, parameters, steps_of
@@ -56,7 +56,7 @@ def fit(
     """
     if population.n_fitted == 0:
         raise _nobody(population)
-    notices = list(population.notices)
+    notices = [*population.notices, *(_without_effect(options) if aggregation is None else ())]
     cohort = cohort_of(population, plan)
     steps = steps_of(cohort, options, notices, team)
     points = standardise(cohort.raw, parameters(steps, np.zeros((1, len(steps)))), team.run)
@@ -116,6 +116,21 @@ def _nobody(population: Population) -> RequestError:
         f"{', and a where= that holds for some' if counts.rows_filtered else ''}.",
         **left_out,
     )
+
+
+def _without_effect(options: Options) -> list[Notice]:
+    """What is told of options about transactions that came with a customers table."""
+    changed = options.model_dump(exclude_defaults=True, include={"as_of", *AGGREGATION_OPTIONS})
+    if not changed:
+        return []
+    return [
+        Notice(
+            code="options_without_effect",
+            message=f"{', '.join(changed)} had no effect: such options say how transactions become customers, and "
+            "this is a customers table.",
+            facts={"options": list(changed)},
+        )
+    ]
 
 
 def _distinct_k(points: Floats, k: int, options: Options, notices: list[Notice]) -> int:

@@ -10,7 +10,7 @@ import pyarrow as pa
 from proto.errors import ErrorCode, RequestError
 from proto.limits import Limits
 from proto.model import Aggregation, Model
-from proto.options import FitOptions, ScoreOptions, SegmentOptions
+from proto.options import AGGREGATION_OPTIONS, FitOptions, ScoreOptions, SegmentOptions
 from proto.schemas import Plan, output_schema, resolve
 from proto.summary import Summary
 from service.customers_intake import CustomersIntake
@@ -37,8 +37,6 @@ Options = SegmentOptions | FitOptions | ScoreOptions
 
 # One shard keeps small requests lean; more let several threads aggregate one batch, each its own customers.
 SHARDED_BYTES = 1 << 20
-
-FIXED_BY_MODEL = ("tz", "window", "occasion", "refunds", "monetary", "whole_days")
 
 
 def no_check() -> None:
@@ -228,7 +226,9 @@ def refuse_contradiction(options: ScoreOptions, model: Model) -> None:
         "class_cut": model.class_cut,
     }
     if aggregation is not None:
-        fixed |= {name: getattr(aggregation, "window_days" if name == "window" else name) for name in FIXED_BY_MODEL}
+        fixed |= {
+            name: getattr(aggregation, "window_days" if name == "window" else name) for name in AGGREGATION_OPTIONS
+        }
     for name in options.model_fields_set & set(fixed):
         given = getattr(options, name)
         if name == "weights":

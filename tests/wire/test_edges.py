@@ -79,6 +79,15 @@ def test_fewer_distinct_customers_than_segments_lowers_k(client: httpx.Client, c
     assert table_of(post(client, "segment", transactions(rows), strict_k="true", k=3)).num_rows == 12
 
 
+def test_options_of_transactions_have_no_effect_on_a_customers_table_which_is_told(client: httpx.Client) -> None:
+    table = pa.table({"customer_id": range(20), "visits": range(20)})
+    plain = post(client, "segment", table, features="visits", k=2)
+    reply = post(client, "segment", table, features="visits", k=2, monetary="mean", as_of="2026-01-01", window="30d")
+    assert warnings_of(reply) == {"options_without_effect": {"options": ["as_of", "window", "monetary"]}}
+    assert model_of(reply)["fitted_on"]["options"] == model_of(plain)["fitted_on"]["options"]
+    assert table_of(reply) == table_of(plain)
+
+
 @CHUNKED
 def test_one_customer_is_one_undifferentiated_segment(client: httpx.Client, chunked: bool) -> None:
     reply = post(client, "segment", transactions([("ann", "2026-01-01", 5.0)]), chunked=chunked)
