@@ -48,11 +48,13 @@ def create_app(settings: Settings) -> FastAPI:
     state = State.of(settings)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         getting_ready = start_getting_ready(state)
         pulse = Pulse(state.metrics.loop_lag, state.gate.keys.refresh)
         pulse.start()
-        yield
+        state.watch.start()
+        yield {"watch": state.watch}  # for the connections: see protocol.py
+        state.watch.stop()
         pulse.stop()
         if not getting_ready.is_alive():
             state.close()

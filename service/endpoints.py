@@ -50,6 +50,7 @@ class Endpoint:
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         exchange = Exchange(scope, receive, send)
+        exchange.task = asyncio.current_task()
         timer = StageTimer()
         refusal = None
         try:
@@ -80,6 +81,10 @@ class Endpoint:
             await exchange.respond(200, reply.body, reply.media, (b"server-timing", timer.header()))
         except ClientGone:
             return False  # the general path notices as well, and tells
+        except asyncio.CancelledError:
+            if exchange.was_ended():
+                return False
+            raise
         except BaseException as error:
             if isinstance(error, Exception) and not exchange.started:
                 log.exception("quick path failed", extra={"fields": {"request_id": exchange.request_id}})
@@ -111,9 +116,12 @@ class Endpoint:
                 raise refusal
             with self._state.admission.place():
                 try:
+                    exchange.check()
                     await self._answer(scope, exchange, timer, facts)
                 except BaseException as error:
                     _let_go(error)
+                    if isinstance(error, asyncio.CancelledError) and exchange.was_ended():
+                        exchange.check()
                     raise
             outcome = "ok"
         except RequestError as error:
@@ -142,6 +150,9 @@ class Endpoint:
                 asyncio.get_running_loop().run_in_executor(None, give_back)
 
     async def _refuse(self, exchange: Exchange, error: RequestError) -> None:
+        if error.code is ErrorCode.TIMEOUT:  # it sends too slowly to be waited for
+            await refuse(exchange, error, may_drain=False)
+            return
         with self._state.admission.drain_place() as may_drain:
             await refuse(exchange, error, may_drain=may_drain)
 
@@ -172,6 +183,7 @@ class Endpoint:
             timer=timer,
             expected_bytes=length,
         )
+        exchange.on_end = work.cancel
         try:
             if in_place:
                 await self._in_place(exchange, work, media_out, timer, facts)

@@ -12,6 +12,8 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+from proto.errors import RequestError
+
 __all__ = ["ClientGone", "Exchange"]
 
 DRAIN_BYTES = 64 << 20
@@ -39,13 +41,21 @@ class Exchange:
     status = 0
     key: str | None = None
     """The name of the caller's key, where one is needed."""
+    task: asyncio.Task[Any] | None = None
+    """That answers it."""
+    missed: RequestError | None = None
+    """The deadline that ended it."""
+    on_end: Callable[[], None] | None = None
+    """Called when a deadline ends the request; from the event loop."""
     _body: bytes | None = None
     _body_read = False
     _body_touched = False
 
     def __init__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         self._receive, self._send = receive, send
-        self._transport = scope.get("segserve.transport")
+        self._connection = scope.get("segserve.connection")
+        if self._connection is not None:
+            self._connection.exchange = self
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.request_id = self._request_id()
 
@@ -122,8 +132,28 @@ class Exchange:
 
     def abort(self) -> None:
         """Closes the connection at once, where the server lends it."""
-        if self._transport is not None:
-            self._transport.abort()
+        if self._connection is not None:
+            self._connection.transport.abort()
+
+    def end(self, error: RequestError) -> None:
+        """Ends the request from outside: what it waits for is cancelled, and it is told by `error`."""
+        self.missed = error
+        if self.on_end is not None:
+            self.on_end()
+        if self.task is not None:
+            self.task.cancel()
+
+    def check(self) -> None:
+        """Raises what the request was ended by, if anything."""
+        if self.missed is not None:
+            raise self.missed
+
+    def was_ended(self) -> bool:
+        """Whether a cancellation is `end`'s own, which is hereby seen to; not so where the service shuts down."""
+        if self.missed is None or self.task is None:
+            return False
+        self.task.uncancel()
+        return True
 
     async def gone(self) -> bool:
         """Waits for the end of the exchange, once the body is read: True when the client left before its answer."""

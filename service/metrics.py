@@ -92,6 +92,7 @@ class Metrics:
         self.lane_queue = Gauge("segserve_lane_queue_length", "Pieces that wait for a slot.", ["lane"], registry=r)
         self.bulk_places = Gauge("segserve_bulk_places_in_use", "Bulk requests being answered.", registry=r)
         self.bulk_queue = Gauge("segserve_bulk_queue_length", "Bulk requests that wait for a place.", registry=r)
+        self.connections = Gauge("segserve_connections", "Open connections.", registry=r)
         self.drains = Gauge("segserve_drains_in_flight", "Refused bodies being read to their end.", registry=r)
         self.rejections = Counter(
             "segserve_rejections_total", "503 replies by reason: the setting that was met.", ["reason"], registry=r

@@ -1,18 +1,26 @@
-"""uvicorn's HTTP/1.1 protocol, with a short way for large bodies.
+"""uvicorn's HTTP/1.1 protocol, with a short way for large bodies, and with deadlines.
 
 As it comes, a body's bytes are copied by the parser, into a buffer, and out of it, and reading pauses at 64 KiB. Here a
 body whose length was declared goes round the parser: what the socket gave is what the application gets, and reading
-pauses when the application is a mebibyte behind.
+pauses when the application is a mebibyte behind; before it has asked for anything, at a quarter of that.
+
+Deadlines (deadlines.py) are looked at from outside, so that a request pays for a few assignments only.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from typing import Any
 
 import httptools
+import orjson
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from proto.errors import RequestError, problem
+from service.deadlines import Deadlines, Kind, Pace, Watch, unsent_bytes
+from service.exchange import Exchange
 
 __all__ = ["Protocol"]
 
@@ -28,6 +36,7 @@ class _LargeBody:
         self._cycle, self._flow = cycle, flow
         self._chunks: deque[bytes] = deque()
         self._held = 0
+        self._most_held = LARGE_BYTES  # until the application asks: it may be waiting for its turn
         cycle.receive = self.receive  # type: ignore[method-assign]
 
     def push(self, chunk: bytes) -> None:
@@ -36,13 +45,14 @@ class _LargeBody:
             return  # answered before it was read: the rest is dropped
         self._chunks.append(chunk)
         self._held += len(chunk)
-        if self._held > HIGH_WATER_BYTES:
+        if self._held > self._most_held:
             self._flow.pause_reading()
         self._cycle.message_event.set()
 
     async def receive(self) -> Any:
         """The next bytes as an ASGI message; the end of the exchange once there are none."""
         cycle = self._cycle
+        self._most_held = HIGH_WATER_BYTES
         if cycle.waiting_for_100_continue and not cycle.transport.is_closing():
             cycle.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
             cycle.waiting_for_100_continue = False
@@ -58,15 +68,92 @@ class _LargeBody:
 
 
 class Protocol(HttpToolsProtocol):
-    """One connection."""
+    """One connection. The lifespan's state has its `watch`."""
 
     _large: _LargeBody | None = None
+    _watch: Watch | None = None
+    exchange: Exchange | None = None
+    """Of the request that is being answered, where an endpoint of ours does."""
+    _head_since: float | None = None  # while a head is awaited that has begun, or the first one
+    _begun = 0.0  # when the last head was complete
+    _has_spoken = False
+    _body_open = False  # bytes of a body are to come
+    _received = 0  # bytes
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._watch = self.app_state.get("watch")
+        if self._watch is not None:
+            self._watch.connections.add(self)
+            self._head_since = self._watch.clock()
+            self._reading, self._writing = Pace(), Pace()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._watch is not None:
+            self._watch.connections.discard(self)
+        self.exchange = None
+        super().connection_lost(exc)
+
+    def missed_deadline(self, now: float, deadlines: Deadlines) -> Kind | None:
+        """The deadline that was missed, if any: see deadlines.py."""
+        rate = deadlines.min_bytes_per_second
+        answering = self.cycle is not None and not self.cycle.response_complete
+        unsent = self.transport.get_write_buffer_size()
+        if unsent:
+            link = self.transport.get_extra_info("socket")
+            unsent += unsent_bytes(link.fileno()) if link is not None else 0
+            if self._writing.is_slow(-unsent, now, deadlines.write_seconds, rate):
+                return "write"
+        else:
+            self._writing.stop()
+        if answering and now - self._begun >= deadlines.request_seconds:
+            return "request"
+        if self._body_open and not self.flow.read_paused:
+            if self._reading.is_slow(self._received, now, deadlines.read_seconds, rate):
+                return "read"
+        else:
+            self._reading.stop()
+        if answering or self._body_open or unsent:
+            return None
+        if self._head_since is None:
+            if self.timeout_keep_alive_task is None:
+                self._head_since = now  # bytes came that are no request: an idle connection no more
+        elif now - self._head_since >= deadlines.header_seconds:
+            return "header"
+        return None
+
+    def end(self, kind: Kind, error: RequestError) -> bool:
+        """Ends what missed its deadline; True where the client is sent the error."""
+        cycle, exchange = self.cycle, self.exchange
+        if kind == "write" or (cycle is not None and cycle.response_started and not cycle.response_complete):
+            self.transport.abort()
+            return False
+        if kind == "header" or cycle is None or cycle.response_complete:
+            told = self._has_spoken and kind == "header"
+            if told:
+                self.transport.write(_answer(error))
+            self.transport.close()
+            return told
+        if exchange is None or exchange.finished:
+            self.transport.abort()
+            return False
+        exchange.end(error)
+        return True
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        if self._watch is not None and self._head_since is None:
+            self._head_since = self._watch.clock()
 
     def on_headers_complete(self) -> None:
         before = self.cycle
-        self.scope["segserve.transport"] = self.transport  # type: ignore[typeddict-unknown-key]
+        self.scope["segserve.connection"] = self  # type: ignore[typeddict-unknown-key]
         super().on_headers_complete()
         self._large = None
+        self._body_open = True
+        self._head_since = None
+        if self._watch is not None:
+            self._begun = self._watch.clock()
         if self.cycle is not before and self.scope["method"] == "POST":
             length = _declared_length(self.headers)
             if length >= LARGE_BYTES:
@@ -78,12 +165,19 @@ class Protocol(HttpToolsProtocol):
         else:
             super().on_body(body)
 
+    def on_response_complete(self) -> None:
+        self.exchange = None
+        super().on_response_complete()
+
     def on_message_complete(self) -> None:
         self._large = None
+        self._body_open = False
         super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
         large = self._large
+        self._received += len(data)
+        self._has_spoken = True
         if large is None:
             super().data_received(data)
             return
@@ -97,6 +191,13 @@ class Protocol(HttpToolsProtocol):
             self.on_message_complete()
             if rest:
                 super().data_received(rest)
+
+
+def _answer(error: RequestError) -> bytes:
+    """A whole reply with the problem, for a client whose request never got as far as the application."""
+    body = orjson.dumps(problem(error))
+    head = f"HTTP/1.1 {error.status} Request Timeout\r\ncontent-type: application/problem+json\r\n"
+    return head.encode() + b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body) + body
 
 
 def _declared_length(headers: list[tuple[bytes, bytes]]) -> int:

@@ -78,6 +78,11 @@ class Settings(BaseSettings):
     small_body_bytes: int = Field(
         default=256 * 1024, ge=0, description="Bodies up to this size are scored in place, without a thread hop."
     )
+    header_seconds: float = Field(default=10.0, gt=0, description="Longest time for the head of a request.")
+    read_seconds: float = Field(default=20.0, gt=0, description="Time over which a body must keep the least rate.")
+    write_seconds: float = Field(default=30.0, gt=0, description="Time over which a reply must be read at that rate.")
+    min_bytes_per_second: int = Field(default=1024, ge=0, description="Least rate of a body and of reading a reply.")
+    request_seconds: float = Field(default=3600.0, gt=0, description="Longest time for a whole request.")
     shutdown_seconds: int = Field(default=30, ge=0, description="How long running requests may finish at the end.")
     keep_alive_seconds: int = Field(
         default=75, ge=1, description="How long an idle connection stays; longer than the proxy in front keeps it."

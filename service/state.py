@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from service.admission import Admission
 from service.api_keys import ApiKeys
 from service.gate import Gate, KeyMetrics
+from service.deadlines import Deadlines, Watch
 from service.metrics import Metrics
 from service.models import ModelStore
 from service.settings import Settings
@@ -24,6 +25,7 @@ class State:
     team: ThreadTeam
     admission: Admission
     gate: Gate
+    watch: Watch
     models: ModelStore = field(default_factory=lambda: ModelStore({}))
     ready: bool = False
     failure: str | None = None
@@ -44,7 +46,8 @@ class State:
         keys = ApiKeys(settings.api_keys, settings.api_keys_file)
         metrics.registry.register(KeyMetrics(keys))
         gate = Gate(keys, settings.metrics_key)
-        return cls(settings, metrics, ThreadTeam(n, initializer=lower_priority), admission, gate)
+        watch = Watch(Deadlines(*(getattr(settings, name) for name in Deadlines._fields)), metrics)
+        return cls(settings, metrics, ThreadTeam(n, initializer=lower_priority), admission, gate, watch)
 
     def close(self) -> None:
         self.admission.close()

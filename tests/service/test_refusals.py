@@ -24,15 +24,23 @@ class Transport:
         self.aborted = True
 
 
+class Connection:
+    exchange: Exchange | None = None
+
+    def __init__(self) -> None:
+        self.transport = Transport()
+
+
 class Client:
     """Says what is scripted; keeps what was sent to it, and how much of the script was read by then."""
 
     def __init__(self, *script: dict[str, Any], **headers: str) -> None:
         self.script = list(script)
         self.sent: list[tuple[int, dict[str, Any]]] = []
-        self.transport = Transport()
+        self.connection = Connection()
+        self.transport = self.connection.transport
         pairs = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
-        scope = {"headers": pairs, "segserve.transport": self.transport}
+        scope = {"headers": pairs, "segserve.connection": self.connection}
         self.exchange = Exchange(scope, self._receive, self._send)
 
     async def _receive(self) -> dict[str, Any]:

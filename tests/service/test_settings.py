@@ -32,6 +32,11 @@ VALUES: dict[str, tuple[str, Any]] = {
     "max_customers": ("1003", 1003),
     "max_pairs": ("1004", 1004),
     "small_body_bytes": ("0", 0),
+    "header_seconds": ("1.5", 1.5),
+    "read_seconds": ("2.5", 2.5),
+    "write_seconds": ("3.5", 3.5),
+    "min_bytes_per_second": ("99", 99),
+    "request_seconds": ("4.5", 4.5),
     "shutdown_seconds": ("5", 5),
     "keep_alive_seconds": ("6", 6),
 }
