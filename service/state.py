@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from service.admission import Admission
 from service.api_keys import ApiKeys
-from service.gate import Gate, KeyMetrics
 from service.deadlines import Deadlines, Watch
+from service.gate import Gate, KeyMetrics
 from service.metrics import Metrics
 from service.models import ModelStore
 from service.settings import Settings
