@@ -129,6 +129,11 @@ class RequestError(Exception):
         return STATUS.get(self.code, 422)
 
 
+def _told(fact: Any) -> Any:
+    """A fact as JSON has it: a size that a damaged body declares may have more than 64 bits, and becomes text."""
+    return str(fact) if isinstance(fact, int) and not -(2**63) <= fact < 2**64 else fact
+
+
 def problem(error: RequestError, request_id: str | None = None) -> dict[str, Any]:
     """The RFC 9457 object of `error`: `type, title, status, detail, code`, its facts, and the request's id."""
     body: dict[str, Any] = {
@@ -137,7 +142,7 @@ def problem(error: RequestError, request_id: str | None = None) -> dict[str, Any
         "status": error.status,
         "detail": error.detail,
         "code": str(error.code),
-        **error.facts,
+        **{name: _told(fact) for name, fact in error.facts.items()},
     }
     if request_id is not None:
         body["request_id"] = request_id

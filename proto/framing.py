@@ -12,7 +12,7 @@ from proto.limits import Limits, over
 
 __all__ = ["ArrowFramer", "Frame", "check_stream"]
 
-FrameKind = Literal["schema", "dictionary", "batch", "rows", "document", "file", "encoded", "end"]
+FrameKind = Literal["schema", "dictionary", "batch", "rows", "document", "file", "spooled", "encoded", "end"]
 
 
 class Frame(NamedTuple):

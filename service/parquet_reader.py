@@ -1,7 +1,8 @@
 """Parquet files → record batches, a row group at a time, from an unlinked temporary file.
 
-The footer is at the end of a Parquet file, so the body is spooled; it is read only where a column plays a part. Text
-is read as dictionaries: 2 KB of Parquet can hold one long text a million times.
+The footer is at the end of a Parquet file, so the body is spooled, by the worker; it is read only where a column plays
+a part. What footer and pages declare is checked first (proto/parquet_guard.py). Text is read as dictionaries: 2 KB of
+Parquet can hold one long text a million times.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from proto.errors import ErrorCode, RequestError
 from proto.framing import Frame
 from proto.limits import Limits, over
 from proto.media import Shape
+from proto.parquet_guard import Footer, Group, check_pages, read_footer
 from proto.schemas import MODEL_KEY, Wanted, check_schema
 from service.arrow_reader import canonical_schema, validated
 
@@ -25,6 +27,7 @@ __all__ = ["ParquetReader"]
 
 _BATCH_ROWS = 65_536
 _MAGIC = b"PAR1"
+_SPOOLED_PIECE = 1 << 20
 _FOOTER_ITEMS = 1_000_000
 _ERRORS = (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError)
 
@@ -48,6 +51,9 @@ class ParquetReader:
         # In memory up to 1 MiB: a small file needs no file system.
         self._file: IO[bytes] = tempfile.SpooledTemporaryFile(max_size=1 << 20)  # noqa: SIM115  closed in close()
         self._size = 0
+        self._held: list[bytes] = []
+        self._held_size = 0
+        self._end_of_pages = 0
 
     def feed(self, chunk: bytes | memoryview) -> list[Frame]:
         if self._size == 0 and not _MAGIC.startswith(bytes(chunk[:4])):
@@ -60,28 +66,52 @@ class ParquetReader:
         self._size += len(chunk)
         if self._size > self._limits.max_body_bytes:
             raise over("max_body_bytes", self._size, self._limits.max_body_bytes, "Send less data at once.")
-        self._file.write(chunk)
-        return []
+        self._held.append(bytes(chunk))
+        self._held_size += len(chunk)
+        return self._taken() if self._held_size >= _SPOOLED_PIECE else []
+
+    def _taken(self) -> list[Frame]:
+        piece = b"".join(self._held)
+        self._held, self._held_size = [], 0
+        return [Frame("spooled", piece, len(piece))] if piece else []
 
     def finish(self) -> list[Frame]:
-        return [Frame("file", None, self._size)]
+        return [*self._taken(), Frame("file", None, 0)]
 
     def decode(self, piece: Frame) -> Iterator[pa.RecordBatch]:
-        self._check_footer()
+        if piece.kind == "spooled":
+            self._spool(piece.data)
+            return
+        footer = self._footer()
         try:
             file = self._open()
             check_schema(file.schema_arrow)
             metadata = file.metadata.metadata or {}
             self.model = metadata.get(MODEL_KEY)
-            sources = self._wanted(file.schema_arrow.names, self.model).sources
-            self._check_groups(file.metadata, sources)
+            names = file.schema_arrow.names
+            sources = self._wanted(names, self.model).sources
+            places = [names.index(name) for name in sources]
+            if any(len(group.chunks) != len(names) for group in footer.groups):
+                raise _unreadable("its row groups have other columns than its schema")
             text = [name for name in sources if _is_text(file.schema_arrow.field(name).type)]
             file = self._open(read_dictionary=text)
             self.schema, views = canonical_schema(file.schema_arrow, sources)
-            for batch in file.iter_batches(_BATCH_ROWS, columns=list(sources), use_threads=False):
-                yield validated(batch, self._limits, views=views)
+            for i, group in enumerate(footer.groups):
+                rows = self._batch_rows(i, group, places)
+                for batch in file.iter_batches(rows, row_groups=[i], columns=list(sources), use_threads=False):
+                    yield validated(batch, self._limits, views=views)
         except _ERRORS as error:
             raise _unreadable(error) from None
+
+    def _spool(self, data: bytes) -> None:
+        try:
+            self._file.write(data)
+        except OSError as error:
+            raise RequestError(
+                ErrorCode.BUSY,
+                f"The service has no room to keep a Parquet file while it is read ({error.strerror}). Try again later, "
+                "or send the data as Arrow, which is not kept.",
+            ) from None
 
     def _open(self, read_dictionary: list[str] | None = None) -> pq.ParquetFile:
         self._file.seek(0)
@@ -93,14 +123,13 @@ class ParquetReader:
             thrift_container_size_limit=_FOOTER_ITEMS,
         )
 
-    def _check_footer(self) -> None:
-        """Magic and length of the footer, before it is parsed."""
+    def _footer(self) -> Footer:
+        """Magic, length and content of the footer, before pyarrow sees it."""
         if self._size < 12:
             raise RequestError(
                 ErrorCode.TRUNCATED_BODY, f"The body has {self._size} bytes, too few for Parquet. Send the whole file."
             )
-        self._file.seek(self._size - 8)
-        tail = self._file.read(8)
+        tail = self._read(self._size - 8, 8)
         if tail[4:] == b"PARE":
             raise _unreadable("it is encrypted")
         length = int.from_bytes(tail[:4], "little")
@@ -110,18 +139,26 @@ class ParquetReader:
             )
         if length > self._limits.max_metadata_bytes:
             raise over("max_metadata_bytes", length, self._limits.max_metadata_bytes, "Write larger row groups.")
+        self._end_of_pages = self._size - 8 - length
+        return read_footer(self._read(self._end_of_pages, length), self._limits)
 
-    def _check_groups(self, metadata: Any, sources: tuple[str, ...]) -> None:
-        """Row counts and sizes of the columns to be read, from the footer."""
-        if metadata.num_rows > self._limits.max_rows:
-            raise over("max_rows", metadata.num_rows, self._limits.max_rows, "Send fewer rows.")
-        wanted = [i for i in range(metadata.num_columns) if metadata.schema.column(i).path in sources]
+    def _read(self, start: int, size: int) -> bytes:
+        self._file.seek(start)
+        return self._file.read(size)
+
+    def _batch_rows(self, i: int, group: Group, places: list[int]) -> int:
+        """How many rows of a group to decode at a time, once the sizes of its columns to be read passed the limits."""
+        chunks = [group.chunks[place] for place in places]
+        self._check_size(i, sum(max(chunk.plain_bytes, chunk.stored_bytes) for chunk in chunks))
+        pages = [check_pages(self._read, self._end_of_pages, chunk, self._limits) for chunk in chunks]
+        self._check_size(i, sum(found.plain_bytes for found in pages))
+        longest = max((found.plain_bytes for found in pages if found.shares_prefixes), default=0)
+        return max(1, min(_BATCH_ROWS, self._limits.max_message_bytes // longest)) if longest else _BATCH_ROWS
+
+    def _check_size(self, i: int, size: int) -> None:
         allowed = self._limits.max_message_bytes
-        for g in range(metadata.num_row_groups):
-            group = metadata.row_group(g)
-            size = sum(group.column(i).total_uncompressed_size for i in wanted)
-            if size > allowed or size < 0:
-                raise over("max_message_bytes", size, allowed, f"Row group {g + 1} is too large; write smaller ones.")
+        if size > allowed:
+            raise over("max_message_bytes", size, allowed, f"Row group {i + 1} is too large; write smaller ones.")
 
     def close(self) -> None:
         self._file.close()

@@ -2,6 +2,7 @@
 
 import json
 
+import orjson
 import pytest
 
 from proto.errors import STATUS, TITLES, ErrorCode, RequestError, problem
@@ -35,6 +36,13 @@ def test_a_code_without_an_entry_is_422() -> None:
     error = RequestError(ErrorCode.NULLS, "There are nulls.")
     assert error.status == 422
     assert str(error) == "There are nulls."
+
+
+def test_a_fact_of_more_than_64_bits_is_told_as_text() -> None:
+    facts = {"found": 2**64, "least": -(2**63), "most": 2**64 - 1}
+    body = problem(RequestError(ErrorCode.LIMIT_EXCEEDED, "It is too large.", **facts))
+    assert {name: body[name] for name in facts} == facts | {"found": str(2**64)}
+    assert orjson.loads(orjson.dumps(body)) == body
 
 
 def test_no_request_id_where_there_is_no_request() -> None:
