@@ -10,6 +10,7 @@ from kernels.kmeans import count_distinct, fit_kmeans
 from kernels.profiles import bin_counts, crosstab, segment_sums
 from kernels.scaling import SCORE_PROBABILITIES, centre_and_spread, quantiles, signed_log
 from kernels.scoring import Scoring, class_codes, explain, percentiles, score
+from kernels.validity import silhouette
 
 
 def warm() -> None:
@@ -31,3 +32,4 @@ def warm() -> None:
     segment_sums(columns, scored.scores, scored.segments, k)
     crosstab(scored.segments, fit.labels, k, k)
     bin_counts(scored.scores, np.array([0.0, 1.0]))
+    silhouette(columns, fit.labels)

@@ -23,10 +23,14 @@ __all__ = [
     "Aggregation",
     "Feature",
     "FittedOn",
+    "Judgement",
+    "KCandidate",
+    "KSearch",
     "Model",
     "Notice",
     "Segment",
     "dump_model",
+    "is_none",
     "load_model",
     "seal",
 ]
@@ -99,6 +103,35 @@ class Segment(_Part):
     centroid: list[float]
 
 
+class Judgement(_Part):
+    """The pairwise comparisons that the weights come from (`ahp=`)."""
+
+    matrix: list[list[float]]
+    consistency_ratio: float = Field(ge=0, description="0: the comparisons agree; above 0.1 they are refused")
+
+
+class KCandidate(_Part):
+    """One number of segments that `k=auto` looked at."""
+
+    k: int
+    score: float | None = Field(description="the index; null where it has none")
+    smallest_share: float = Field(description="of the sample, in the smallest segment")
+
+
+class KSearch(_Part):
+    """How `k=auto` chose."""
+
+    by: Literal["silhouette", "calinski_harabasz", "davies_bouldin"]
+    customers: int = Field(description="in the sample that the candidates were compared on")
+    candidates: list[KCandidate]
+    k: int
+
+
+def is_none(value: object) -> bool:
+    """For fields that are left out where there is nothing to say, so that models of before keep their ids."""
+    return value is None
+
+
 class FittedOn(_Part):
     """What the model was fitted on."""
 
@@ -115,6 +148,8 @@ class FittedOn(_Part):
     passes: int
     options: dict[str, Any]
     warnings: list[Notice]
+    ahp: Judgement | None = Field(default=None, exclude_if=is_none)
+    k_search: KSearch | None = Field(default=None, exclude_if=is_none)
 
 
 class Model(_Part):

@@ -13,10 +13,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator
 
+from proto.ahp import matrix_of
 from proto.where import parse_where
 
 __all__ = [
     "MAX_FEATURES",
+    "Ahp",
     "AsOf",
     "Columns",
     "Days",
@@ -84,6 +86,12 @@ def _weights(value: Any) -> Any:
     if not math.isfinite(sum(weights.values())):
         raise ValueError("the weights are too large to be added up")
     return weights
+
+
+def _ahp(value: Any) -> Any:
+    if isinstance(value, str):
+        matrix_of(value)
+    return value
 
 
 def _log(value: Any) -> Any:
@@ -174,6 +182,7 @@ def split_fields(value: Any) -> Any:
 
 Columns = Annotated[dict[str, str], BeforeValidator(_column_names)]
 Features = Annotated[list[str], BeforeValidator(_features)]
+Ahp = Annotated[str, BeforeValidator(_ahp)]
 Weights = Annotated[dict[str, float], BeforeValidator(_weights)]
 Names = Annotated[list[str], BeforeValidator(_log)]
 Days = Annotated[float, BeforeValidator(_window)]

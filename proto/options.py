@@ -11,9 +11,11 @@ from typing import Annotated, ClassVar, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from proto.classes import Lang
+from proto.ahp import check_consistency
+from proto.classes import RFM, Lang
 from proto.errors import ErrorCode, RequestError
 from proto.option_values import (
+    Ahp,
     AsOf,
     Columns,
     Days,
@@ -148,7 +150,20 @@ class _Fitting(_Options):
         "Every feature is named; 0 leaves one out of the distances. Default: equal.",
         json_schema_extra={"format": "name:number,…"},
     )
-    k: int = Field(default=8, ge=1, le=MAX_SEGMENTS, description="How many segments.")
+    ahp: Ahp | None = Field(
+        default=None,
+        description="Weights from pairwise comparisons, in the order of features: 1,1/3;3,1 says that the second is "
+        "three times as important. telecom is a preset for recency, frequency and monetary value.",
+        json_schema_extra={"format": "ratio,ratio;ratio,ratio"},
+    )
+    k: Annotated[int, Field(ge=1, le=MAX_SEGMENTS)] | Literal["auto"] = Field(
+        default=8,
+        description="How many segments; auto: the best number from 4 to 12 by k_by, each segment at least 1 %.",
+        json_schema_extra={"format": f"1 … {MAX_SEGMENTS} or auto"},
+    )
+    k_by: Literal["silhouette", "calinski_harabasz", "davies_bouldin"] = Field(
+        default="silhouette", description="The index by which k=auto compares numbers of segments, on a sample."
+    )
     strict_k: bool = Field(
         default=False, description="Refuse when there are fewer than k distinct customers, instead of lowering k."
     )
@@ -172,6 +187,23 @@ class _Fitting(_Options):
                 "must be known when they arrive.",
                 option="as_of",
                 found="max",
+            )
+        if self.ahp is not None:
+            if self.weights is not None:
+                raise RequestError(
+                    ErrorCode.CONFLICTING_OPTIONS,
+                    "ahp= and weights= both say how much each feature counts; give one of them.",
+                    option="ahp",
+                )
+            check_consistency(self.ahp, [name.removeprefix("-") for name in self.features or RFM])
+        if "k_by" in self.model_fields_set and self.k != "auto":
+            raise RequestError(
+                ErrorCode.CONFLICTING_OPTIONS,
+                f"k_by={self.k_by} chooses the number of segments, and k={self.k} gives it; say k=auto, or leave k_by "
+                "out.",
+                option="k_by",
+                found=self.k,
+                wanted="auto",
             )
         return self
 

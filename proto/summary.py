@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from proto.model import Notice
+from proto.model import Judgement, KSearch, Notice, is_none
 
 __all__ = ["Counts", "Drift", "SegmentSummary", "Summary"]
 
@@ -65,4 +65,6 @@ class Summary(_Part):
     drift: Drift | None = None
     drift_skipped: str | None = None
     crosstab: list[list[int]] | None = None
+    ahp: Judgement | None = Field(default=None, exclude_if=is_none)
+    k_search: KSearch | None = Field(default=None, exclude_if=is_none)
     warnings: list[Notice] = []

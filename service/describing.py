@@ -11,8 +11,9 @@ from kernels.kmeans import KMeansFit
 from kernels.profiles import segment_sums, sorted_bin_counts
 from kernels.scaling import SCORE_PROBABILITIES, moments, quantiles, sorted_quantiles
 from kernels.scoring import Scored
+from proto.ahp import judged, matrix_of
 from proto.classes import RFM, UNDIFFERENTIATED, ClassName, class_name, segment_labels
-from proto.model import Aggregation, Feature, FittedOn, Model, Notice, Segment, seal
+from proto.model import Aggregation, Feature, FittedOn, Judgement, KSearch, Model, Notice, Segment, seal
 from proto.options import AGGREGATION_OPTIONS, FitOptions, SegmentOptions
 from service.features import Cohort, Step
 from service.threads import ThreadTeam
@@ -56,6 +57,7 @@ def describe(
     aggregation: Aggregation | None,
     notices: list[Notice],
     k_requested: int,
+    k_search: KSearch | None,
     team: ThreadTeam,
 ) -> Model:
     """The model: `centroids` float64[k, d] in the order of the ids, `scored` of the cohort with them."""
@@ -99,9 +101,17 @@ def describe(
                 passes=int(found.n_passes),
                 options=_recorded(options, aggregation),
                 warnings=notices,
+                ahp=_judgement(options.ahp),
+                k_search=k_search,
             ),
         )
     )
+
+
+def _judgement(ahp: str | None) -> Judgement | None:
+    if ahp is None:
+        return None
+    return Judgement(matrix=matrix_of(ahp), consistency_ratio=judged(ahp).consistency_ratio)
 
 
 def _feature(step: Step, values: Floats, mean: float, team: ThreadTeam) -> Feature:

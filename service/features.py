@@ -11,6 +11,7 @@ import numpy.typing as npt
 from kernels.keys import stable_hash
 from kernels.scaling import centre_and_spread, median_nonzero_abs, signed_log
 from kernels.scoring import Scoring
+from proto.ahp import judged
 from proto.errors import ErrorCode, RequestError
 from proto.model import Feature, Model, Notice
 from proto.options import FitOptions, SegmentOptions
@@ -163,6 +164,8 @@ def steps_of(cohort: Cohort, options: Options, notices: list[Notice], team: Thre
     names = cohort.names
     logs = options.log if options.log is not None else [name for name in DEFAULT_LOGS if name in names]
     weights = options.weights or dict.fromkeys(names, 1.0)
+    if options.ahp is not None:
+        weights = dict(zip(names, judged(options.ahp).weights.tolist(), strict=True))
     total = sum(weights.values())
     steps, logged = [], {}
 

@@ -8,13 +8,14 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kernels.kmeans import count_distinct, fit_kmeans
+from kernels.kmeans import KMeansFit, count_distinct, fit_kmeans
 from kernels.profiles import crosstab, match_segments, segment_sums
 from kernels.scoring import score, standardise
 from proto.errors import ErrorCode, RequestError
 from proto.model import Aggregation, Model, Notice
 from proto.options import AGGREGATION_OPTIONS, FitOptions, SegmentOptions
 from proto.schemas import Plan
+from service.choosing import LEAST_K, MOST_K, choose_k
 from service.describing import by_hash, describe
 from service.features import cohort_of, parameters, steps_of
 from service.population import Population
@@ -63,18 +64,22 @@ def fit(
     check()
 
     old = None if init is None else score(cohort.raw, scoring_of(init), team.run).segments
-    k_requested = options.k if init is None else len(init.segments)
-    k = _distinct_k(points, k_requested, options, notices)
-    found = fit_kmeans(
-        points,
-        k,
-        seed=options.seed,
-        n_init=options.n_init,
-        sample=by_hash(cohort.hashes, STARTS_SAMPLE),
-        init=None if old is None or init is None else _start_centroids(points, old, len(init.segments))[:k],
-        run=team.run,
-        check=check,
-    )
+    sample = by_hash(cohort.hashes, STARTS_SAMPLE)
+
+    def fit_k(k: int) -> KMeansFit:
+        start = None if old is None or init is None else _start_centroids(points, old, len(init.segments))[:k]
+        how = options.seed, options.n_init
+        return fit_kmeans(points, k, seed=how[0], n_init=how[1], sample=sample, init=start, run=team.run, check=check)
+
+    search = None
+    if init is None and options.k == "auto":
+        most = _distinct_k(points, LEAST_K, options, notices, MOST_K)
+        search, found = choose_k(points, sample, most, options, fit_k, notices, team, check)
+        k_requested = k = search.k
+    else:
+        k_requested = len(init.segments) if init is not None else int(options.k)
+        k = min(k_requested, _distinct_k(points, k_requested, options, notices))
+        found = fit_k(k)
     centroids = found.centroids
     if old is not None and init is not None and k == len(init.segments):
         centroids = _with_old_ids(centroids, crosstab(old, found.labels, k, k))
@@ -84,7 +89,7 @@ def fit(
     table = None
     if old is not None and init is not None:
         table = crosstab(old, scored.segments, len(init.segments), k).tolist()
-    model = describe(cohort, steps, centroids, scored, found, options, aggregation, notices, k_requested, team)
+    model = describe(cohort, steps, centroids, scored, found, options, aggregation, notices, k_requested, search, team)
     if cohort.members is None:
         return Fitted(model, scored.scores, scored.segments, table)
     scores = np.full(population.n, np.nan)
@@ -121,6 +126,8 @@ def _nobody(population: Population) -> RequestError:
 def _without_effect(options: Options) -> list[Notice]:
     """What is told of options about transactions that came with a customers table."""
     changed = options.model_dump(exclude_defaults=True, include={"as_of", *AGGREGATION_OPTIONS})
+    if options.where is not None:
+        changed.pop("tz", None)  # it says when the days of a filter begin
     if not changed:
         return []
     return [
@@ -133,10 +140,11 @@ def _without_effect(options: Options) -> list[Notice]:
     ]
 
 
-def _distinct_k(points: Floats, k: int, options: Options, notices: list[Notice]) -> int:
-    distinct = count_distinct(points, k)
+def _distinct_k(points: Floats, k: int, options: Options, notices: list[Notice], most: int = 0) -> int:
+    """How many distinct customers there are, up to `most` or k; below k with a notice, or refused for strict_k."""
+    distinct = count_distinct(points, max(k, most))
     if distinct >= k:
-        return k
+        return distinct
     if options.strict_k:
         raise RequestError(
             ErrorCode.TOO_FEW_POINTS,

@@ -193,6 +193,8 @@ class Job:
             drift=drift,
             drift_skipped=skipped,
             crosstab=crosstab,
+            ahp=None if isinstance(options, ScoreOptions) else model.fitted_on.ahp,
+            k_search=None if isinstance(options, ScoreOptions) else model.fitted_on.k_search,
             warnings=warnings,
         )
         schema = None

@@ -15,6 +15,7 @@ from kernels.kmeans import count_distinct, fit_kmeans
 from kernels.profiles import bin_counts, crosstab, segment_sums
 from kernels.scaling import SCORE_PROBABILITIES, centre_and_spread, median_nonzero_abs, quantiles, signed_log
 from kernels.scoring import Scoring, class_codes, explain, percentiles, prepare, score, standardise
+from kernels.validity import silhouette
 columns = np.random.default_rng(0).lognormal(size=(3, 3000)).astype(np.float32)
 frozen = np.ascontiguousarray(columns, dtype=float)
 frozen.flags.writeable = False
@@ -39,6 +40,8 @@ for a in (columns, frozen, np.asfortranarray(frozen), frozen[:, ::2], frozen[:, 
     segment_sums(a, scored.scores, scored.segments, k)
     crosstab(scored.segments, fit.labels, k, k)
     bin_counts(a[0], q)
+    if k > 1:
+        silhouette(a[:, :300], np.arange(300, dtype=np.int32) % 3)
 """
 
 
