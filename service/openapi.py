@@ -213,7 +213,9 @@ def _parameters(kind: type[BaseModel]) -> list[dict[str, Any]]:
     for name, declared in properties.items():
         choices = [part for part in declared.get("anyOf", [declared]) if part.get("type") != "null"]
         schema = {k: v for k, v in choices[0].items() if k not in ("title", "description", "default", "format")}
-        if schema.get("type") in ("array", "object"):
+        if len(choices) > 1:
+            schema = {"anyOf": [{k: v for k, v in choice.items() if k != "title"} for choice in choices]}
+        elif schema.get("type") in ("array", "object"):
             schema = {"type": "string", "description": declared.get("format", "name,…")}
         elif "format" in declared:
             schema = {"type": "string", "description": declared["format"]}
