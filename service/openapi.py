@@ -139,7 +139,6 @@ _EXAMPLES = {
     "features": "recency_days,frequency,monetary,tenure_days",
     "log": "frequency,monetary",
     "weights": "recency_days:0.2,frequency:0.3,monetary:0.5",
-    "ahp": "1,1/3,1/5;3,1,1/2;5,2,1",
     "init": "inline",
     "fields": "customer_id,segment,value_percentile",
     "model": "spring",
