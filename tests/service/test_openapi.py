@@ -58,7 +58,8 @@ def test_every_option_is_a_documented_parameter(document: dict[str, Any], kind: 
     assert list(parameters) == list(kind.model_fields)
     for name, parameter in parameters.items():
         assert parameter["description"] == kind.model_fields[name].description
-        assert parameter["schema"]["type"] in ("string", "integer", "boolean")
+        choices = parameter["schema"].get("anyOf", [parameter["schema"]])
+        assert all(choice["type"] in ("string", "integer", "boolean") for choice in choices)
         default = kind.model_fields[name].default
         assert parameter["schema"].get("default") == (None if default in ({}, []) else default)
 
