@@ -15,8 +15,10 @@ from typing import NamedTuple
 
 import httpx
 
-__all__ = ["Running", "Service", "running_server"]
+__all__ = ["CLIENT", "Running", "Service", "running_server"]
 
+CLIENT = httpx.Client(limits=httpx.Limits(max_keepalive_connections=0), timeout=60)
+"""For a request now and then: no connection stays open, and TLS is set up once (it takes longer than a request)."""
 START_SECONDS = 300
 """The first start on a machine compiles the kernels."""
 
@@ -70,7 +72,7 @@ class Service:
         """Waits until /readyz says so; returns the seconds since the start, or exits with the end of the log."""
         for _ in range(START_SECONDS * 20):
             with contextlib.suppress(httpx.TransportError):
-                if httpx.get(f"{self.url}/readyz").status_code == httpx.codes.OK:
+                if CLIENT.get(f"{self.url}/readyz").status_code == httpx.codes.OK:
                     return time.monotonic() - self.started
             if self.process.poll() is not None:
                 sys.exit(f"The service did not start; the end of {self.log}:\n{self._tail()}")

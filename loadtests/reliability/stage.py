@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from loadtests.datasets import FOLDER
 from loadtests.open_load import Answers, Phases, Source, http_request
-from loadtests.server import Service
+from loadtests.server import CLIENT, Service
 from loadtests.users import Request, fit_models
 from service.settings import Settings
 
@@ -71,7 +71,7 @@ def source(url: str, request: Request, phases: Phases, *, checked: bool = True) 
     reply = None
     if checked:
         headers = {"content-type": request.content_type}
-        found = httpx.post(f"{url}{request.path}", content=request.body, headers=headers, timeout=60)
+        found = CLIENT.post(f"{url}{request.path}", content=request.body, headers=headers)
         found.raise_for_status()
         reply = found.content
     sent = http_request(url, request.path, request.content_type, request.body)
@@ -95,6 +95,6 @@ def milliseconds(seconds: float) -> str:
 
 def metrics(url: str) -> dict[str, float]:
     """Every sample of /metrics, keyed as it is written."""
-    text = httpx.get(f"{url}/metrics").text
+    text = CLIENT.get(f"{url}/metrics").text
     samples = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
     return {name: float(value) for name, _, value in samples}
