@@ -5,18 +5,21 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 VENV := .venv
 BIN := $(VENV)/bin
+LOAD_VENV := .venv-load
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --custom-compile-command "make lock" $(OPTIONS)
 
 DATA ?= completejourney
 PART ?=
+SCENARIO ?=
+MEASURE ?=
 QUICK ?=
 COLUMNS ?=
 OPTIONS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check contract format lock setup clean
+.PHONY: help demo serve test check contract bench load reliability format lock setup clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +46,12 @@ contract: $(VENV)/.installed-dev ## Write proto/openapi.json, the golden files a
 bench: $(VENV)/.installed-bench ## Measure against the peers: PART=aggregate (…; default all but scale), QUICK=1
 	@$(BIN)/python -m loadtests.bench $(if $(PART),--part "$(PART)") $(if $(QUICK),--quick) $(OPTIONS)
 
+load: $(VENV)/.installed-dev $(LOAD_VENV)/.installed ## Load it as its users do: SCENARIO=ad (crm, data, mix; default all), QUICK=1
+	@$(BIN)/python -m loadtests.load --locust $(LOAD_VENV)/bin/locust $(SCENARIO) $(if $(QUICK),--quick) $(OPTIONS)
+
+reliability: $(VENV)/.installed-dev ## Overload, slow clients, faults, soak …: MEASURE=overload (…; default all but soak), QUICK=1
+	@$(BIN)/python -m loadtests.reliability $(MEASURE) $(if $(QUICK),--quick) $(OPTIONS)
+
 format: $(VENV)/.installed-dev ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -52,11 +61,12 @@ lock: $(VENV)/.installed-dev ## Pin every package by hash; OPTIONS=--upgrade for
 	$(LOCK) --extra bench --constraint requirements-dev.lock --output-file requirements-bench.lock pyproject.toml
 	$(LOCK) --extra cli --constraint requirements-dev.lock --output-file requirements.lock pyproject.toml
 	$(LOCK) --group build --constraint requirements-dev.lock --output-file requirements-build.lock
+	$(LOCK) --group load --output-file requirements-load.lock
 
 setup: $(VENV)/.installed-dev ## Install everything into .venv
 
 clean: ## Remove .venv and fetched data
-	rm -rf $(VENV) .demo
+	rm -rf $(VENV) $(LOAD_VENV) .demo
 
 # What the service and the command line need, and the project itself, in place.
 $(VENV)/.installed: requirements.lock requirements-build.lock pyproject.toml | $(BIN)/python
@@ -73,6 +83,13 @@ $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 $(VENV)/.installed-bench: requirements-bench.lock $(VENV)/.installed-dev
 	@echo "Installing what the bench compares with into $(VENV) …"
 	@$(PIP) --require-hashes -r requirements-bench.lock
+	@touch $@
+
+# The load tool by itself: its gevent is nothing for the others.
+$(LOAD_VENV)/.installed: requirements-load.lock | $(BIN)/python
+	@echo "Installing the load tool into $(LOAD_VENV) …"
+	@$(BIN)/python -m venv $(LOAD_VENV)
+	@$(LOAD_VENV)/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-load.lock
 	@touch $@
 
 $(BIN)/python:

@@ -1,0 +1,1 @@
+"""The three users and their mix, as scenarios of a load tool."""

@@ -1,0 +1,124 @@
+"""Clients that send or read a byte a second, many at a time, and tell how each of them was ended.
+
+python -m loadtests.reliability.slow_clients URL headers|body|reply N SECONDS   (prints JSON)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import sys
+import time
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from loadtests.open_load import http_request
+from loadtests.users import ARROW, analyst
+
+__all__ = ["KINDS", "End", "main", "slow_clients"]
+
+KINDS = ("headers", "body", "reply")
+WINDOW_BYTES = 4096
+"""The receive buffer of who reads slowly: what the kernel would take for it is as little as it allows."""
+
+
+class End(NamedTuple):
+    """How a connection ended: when, by its own count (of a reply, from its first byte), and what it was told."""
+
+    by_server: bool
+    seconds: float
+    told: str
+
+
+class _Client:
+    def __init__(self, url: str, number: int) -> None:
+        host, _, port = urlsplit(url).netloc.partition(":")
+        self._address = (host, int(port))
+        self._url, self._number = url, number
+        self._socket = socket.socket()
+        self._socket.setblocking(False)
+
+    async def run(self, kind: str, seconds: float) -> End:
+        loop = asyncio.get_running_loop()
+        if kind == "reply":
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, WINDOW_BYTES)
+        self._told = b""
+        self._start = time.monotonic()
+        try:
+            async with asyncio.timeout(seconds):
+                await loop.sock_connect(self._socket, self._address)
+                self._start = time.monotonic()
+                await getattr(self, f"_{kind}")(loop)
+            return self._end(True)
+        except TimeoutError:
+            return self._end(False)
+        except OSError as error:
+            self._told = self._told or type(error).__name__.encode()
+            return self._end(True)
+        finally:
+            self._socket.close()
+
+    def _end(self, by_server: bool) -> End:
+        line = self._told.partition(b"\r\n")[0]
+        return End(by_server, time.monotonic() - self._start, line.decode("latin-1") or "closed")
+
+    async def _headers(self, loop: asyncio.AbstractEventLoop) -> None:
+        await self._send_slowly(loop, b"POST /v1/score?model=customers HTTP/1.1\r\nhost: slow\r\nx-slow: " + b"y" * 999)
+
+    async def _body(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Half of them a small score whose length is known, half an upload in chunks."""
+        if self._number % 2:
+            head = f"POST /v1/score?model=customers HTTP/1.1\r\nhost: slow\r\ncontent-type: {ARROW}\r\n"
+            await loop.sock_sendall(self._socket, f"{head}content-length: 100000\r\n\r\n".encode())
+            await self._send_slowly(loop, b"\xff\xff\xff\xff" + b"\0" * 999)
+        else:
+            head = f"POST /v1/segment?occasion=row HTTP/1.1\r\nhost: slow\r\ncontent-type: {ARROW}\r\n"
+            chunk = b"transfer-encoding: chunked\r\n\r\nf4240\r\n"
+            await loop.sock_sendall(self._socket, head.encode() + chunk)
+            await self._send_slowly(loop, b"\xff\xff\xff\xff" + b"\0" * 999)
+
+    async def _send_slowly(self, loop: asyncio.AbstractEventLoop, data: bytes) -> None:
+        answer = asyncio.create_task(self._listen(loop))
+        try:
+            for at in range(len(data)):
+                await loop.sock_sendall(self._socket, data[at : at + 1])
+                done, _ = await asyncio.wait([answer], timeout=1.0)
+                if done:
+                    return
+        finally:
+            answer.cancel()
+            await asyncio.wait([answer])
+
+    async def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Whatever the service has to say, until it closes; one that goes on sending is not told apart."""
+        try:
+            while data := await loop.sock_recv(self._socket, 65_536):
+                self._told += data
+        except OSError as error:
+            self._told = self._told or type(error).__name__.encode()
+
+    async def _reply(self, loop: asyncio.AbstractEventLoop) -> None:
+        request = analyst(40_000, 20_000)
+        sent = http_request(self._url, request.path, request.content_type, request.body)
+        await loop.sock_sendall(self._socket, sent)
+        self._told = await loop.sock_recv(self._socket, 1)
+        self._start = time.monotonic()
+        while data := await loop.sock_recv(self._socket, 1):
+            if len(self._told) < 100:
+                self._told += data
+            await asyncio.sleep(1.0)
+
+
+async def slow_clients(url: str, kind: str, n: int, seconds: float) -> list[End]:
+    """All at once; those that are still there after so many seconds give up."""
+    return await asyncio.gather(*[_Client(url, number).run(kind, seconds) for number in range(n)])
+
+
+def main() -> None:
+    url, kind, n, seconds = sys.argv[1:]
+    print(json.dumps([end._asdict() for end in asyncio.run(slow_clients(url, kind, int(n), float(seconds)))]))
+
+
+if __name__ == "__main__":
+    main()
