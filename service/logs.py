@@ -15,6 +15,8 @@ from typing import Any
 
 import orjson
 
+from service.outlet import Outlet
+
 __all__ = ["JsonFormatter", "LineHandler", "configure", "log", "request_line"]
 
 log = logging.getLogger("segserve")
@@ -64,6 +66,7 @@ class LineHandler(logging.StreamHandler):  # type: ignore[type-arg]
 
     def __init__(self) -> None:
         super().__init__()
+        self._outlet = Outlet(self.stream, _dropped_line)
         self._waiting: deque[tuple[RequestLine, _Arguments]] = deque()
 
     def put(self, line: RequestLine, arguments: _Arguments) -> None:
@@ -74,21 +77,34 @@ class LineHandler(logging.StreamHandler):  # type: ignore[type-arg]
 
     def emit(self, record: logging.LogRecord) -> None:
         self.flush()
-        super().emit(record)
+        with contextlib.suppress(OSError, ValueError):  # nobody listens any more
+            self._outlet.write(self.format(record) + "\n")
 
     def flush(self) -> None:
-        with self.lock or contextlib.nullcontext():
+        with self.lock or contextlib.nullcontext(), contextlib.suppress(OSError, ValueError):
             lines = []
             while self._waiting:
                 line, arguments = self._waiting.popleft()
                 lines.append(line.text(*arguments))
             if lines:
-                with contextlib.suppress(OSError, ValueError):  # nobody listens any more
-                    self.stream.write("\n".join(lines) + "\n")
-        super().flush()
+                self._outlet.write("\n".join(lines) + "\n")
+            elif self._outlet.waits:
+                self._outlet.push()
+
+    def close(self) -> None:
+        """Gives a slow reader a moment for the last lines."""
+        with self.lock or contextlib.nullcontext(), contextlib.suppress(OSError, ValueError):
+            self._outlet.push(LAST_SECONDS)
+        super().close()
 
 
-WAIT_SECONDS = 0.005
+def _dropped_line(n: int) -> str:
+    record = logging.LogRecord(log.name, logging.WARNING, __file__, 0, "log lines dropped", (), None)
+    record.__dict__["fields"] = {"lines": n}
+    return JsonFormatter().format(record) + "\n"
+
+
+WAIT_SECONDS, LAST_SECONDS = 0.005, 1.0
 
 
 class RequestLine:

@@ -4,6 +4,7 @@ import asyncio
 import datetime as dt
 import json
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -168,3 +169,21 @@ def test_requests_are_told_from_info_on(capsys: pytest.CaptureFixture[str]) -> N
     _request("r-1")  # without an event loop: it is not even put down
     logging.getLogger("segserve").handlers[0].flush()
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.usefixtures("_restored")
+def test_a_log_that_nobody_reads_stops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    end, start = os.pipe()
+    with os.fdopen(start, "w") as stream, os.fdopen(end, "rb") as reader:
+        monkeypatch.setattr(sys, "stderr", stream)
+        configure("info")
+        for number in range(3_000):
+            log.info("line", extra={"fields": {"number": number, "text": "x" * 2_000}})  # 6 MB; the limit is 4
+        seen: list[dict[str, Any]] = []
+        while not seen or seen[-1]["event"] != "log lines dropped":
+            logging.getLogger("segserve").handlers[0].flush()
+            seen.append(json.loads(reader.readline()))
+    *lines, last = seen
+    assert [line["number"] for line in lines] == list(range(len(lines)))
+    assert len(lines) + last["lines"] == 3_000
+    assert (last["level"], last["logger"]) == ("warning", "segserve")
