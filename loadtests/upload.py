@@ -11,7 +11,7 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 from urllib.parse import urlsplit
 
 import pyarrow as pa
@@ -48,15 +48,16 @@ def upload(url: str, file: Path, path: str = SEGMENT, *headers: str) -> Uploaded
         with file.open("rb") as body:
             connection.sock.sendfile(body)
         reply = connection.getresponse()
-        customers, detail = read_reply(reply) if reply.status == http.client.OK else (0, reply.read().decode())
-        return Uploaded(reply.status, customers, time.monotonic() - started, detail)
+        if reply.status != http.client.OK:
+            return Uploaded(reply.status, 0, time.monotonic() - started, reply.read().decode())
+        return Uploaded(reply.status, read_reply(reply), time.monotonic() - started)
     except (http.client.HTTPException, pa.ArrowInvalid) as error:
         raise Incomplete(f"{type(error).__name__}: {error}") from error
     finally:
         connection.close()
 
 
-def read_reply(reply: http.client.HTTPResponse) -> tuple[int, str]:
+def read_reply(reply: IO[bytes]) -> int:
     """The customers of a reply as an Arrow stream, once its closing batch says that it is complete."""
     customers, status = 0, b""
     with pa.ipc.open_stream(reply) as reader:
@@ -71,7 +72,7 @@ def read_reply(reply: http.client.HTTPResponse) -> tuple[int, str]:
             status = b"" if metadata is None else metadata.get(b"status", b"")
     if status != b"complete":
         raise Incomplete("no closing batch")
-    return customers, ""
+    return customers
 
 
 def main() -> None:

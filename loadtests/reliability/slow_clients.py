@@ -19,6 +19,8 @@ from loadtests.users import ARROW, analyst
 __all__ = ["KINDS", "End", "main", "slow_clients"]
 
 KINDS = ("headers", "body", "reply")
+ESTABLISHED = 1
+"""Of the states in TCP_INFO."""
 WINDOW_BYTES = 4096
 """The receive buffer of who reads slowly: what the kernel would take for it is as little as it allows."""
 
@@ -104,10 +106,17 @@ class _Client:
         await loop.sock_sendall(self._socket, sent)
         self._told = await loop.sock_recv(self._socket, 1)
         self._start = time.monotonic()
-        while data := await loop.sock_recv(self._socket, 1):
+        while self._is_open() and (data := await loop.sock_recv(self._socket, 1)):
             if len(self._told) < 100:
                 self._told += data
-            await asyncio.sleep(1.0)
+            for _ in range(10):
+                await asyncio.sleep(0.1)  # ten looks a second, a byte a second
+                if not self._is_open():
+                    return
+
+    def _is_open(self) -> bool:
+        """Whether the service has closed its side, which a client that reads so slowly would not find for hours."""
+        return self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == ESTABLISHED
 
 
 async def slow_clients(url: str, kind: str, n: int, seconds: float) -> list[End]:
