@@ -43,6 +43,10 @@ class Customers(NamedTuple):
     sums: Amounts  # [n] float, [n, 2] integer and decimal as (low, high) words
 
 
+Arranged = tuple[NDArray[np.int32], NDArray[np.int64]]
+"""Of one shard: the slots of the customers that are listed, a KeyTable's are their numbers; and their places."""
+
+
 class _Part(NamedTuple):
     """The customers of one shard that are to be listed."""
 
@@ -283,18 +287,30 @@ def list_all(shards: Sequence[Shard], float_sums: bool, run: Run = run_serially)
     return _written(shards, [(part.slots, own) for part, own in zip(parts, places, strict=True)], float_sums, run)
 
 
+def arrange(
+    shards: Sequence[Shard], run: Run = run_serially, identify: Callable[[Keys], Keys] | None = None
+) -> list[Arranged]:
+    """Return which slots of each shard have a kept row, and their places: customers in the order of their first one.
+
+    identify turns keys into those whose values decide between equal row numbers: the caller's keys may be codes.
+    """
+    parts = _selected(shards, False, run)
+    arranged = _ranked(parts, run)
+    return _sorted(shards, parts, identify) if arranged is None else arranged
+
+
+def list_arranged(
+    shards: Sequence[Shard], arranged: Sequence[Arranged], float_sums: bool, run: Run = run_serially
+) -> Customers:
+    """Return the customers so arranged."""
+    return _written(shards, arranged, float_sums, run)
+
+
 def list_in_order(
     shards: Sequence[Shard],
     float_sums: bool,
     run: Run = run_serially,
     identify: Callable[[Keys], Keys] | None = None,
 ) -> Customers:
-    """Return the customers that have a kept row, in the order of their first one.
-
-    identify turns keys into those whose values decide between equal row numbers: the caller's keys may be codes.
-    """
-    parts = _selected(shards, False, run)
-    arranged = _ranked(parts, run)
-    if arranged is None:
-        arranged = _sorted(shards, parts, identify)
-    return _written(shards, arranged, float_sums, run)
+    """Return the customers that have a kept row, in the order of their first one; identify as for arrange."""
+    return list_arranged(shards, arrange(shards, run, identify), float_sums, run)

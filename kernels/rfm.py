@@ -8,10 +8,10 @@ order and its float sum has the same bits for any cut into batches and any numbe
 """
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from kernels import records as rec
 from kernels._jit import mask_bytes, readonly
 from kernels._run import Run, run_serially
+from kernels.accumulators import Accumulator
 from kernels.keys import (
     ByteKeys,
     FixedKeys,
@@ -27,7 +28,7 @@ from kernels.keys import (
     hash_keys,
     n_keys,
 )
-from kernels.listing import Customers, list_all, list_in_order
+from kernels.listing import Arranged, Customers, arrange, list_all, list_arranged
 from kernels.money import Amounts, sums_fit, sums_to_float
 from kernels.parts import hash_and_part, part_rows
 from kernels.recency import NO_PURCHASE, local_days, recency_days, tenure_days
@@ -96,6 +97,7 @@ class Rows(NamedTuple):
     amounts: Amounts  # [n] float or integer, [n, 2] decimal as (low, high) words
     orders: Keys | None = None  # [n], needed where the occasion is ORDER
     keep: NDArray[np.bool_] | None = None  # [n] False: the row does not exist (a dropped null)
+    columns: Mapping[str, NDArray[Any]] = {}  # of [n], for the accumulators
 
 
 class Prepared(NamedTuple):
@@ -156,7 +158,14 @@ class Partial(NamedTuple):
 class RfmTable:
     """The records of all customers seen."""
 
-    def __init__(self, plan: Plan, n_shards: int = 1, seed: int | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        n_shards: int = 1,
+        seed: int | None = None,
+        accumulators: Callable[[], Sequence[Accumulator]] = tuple,
+    ) -> None:
+        # accumulators makes those of one shard; see accumulators.py
         if n_shards < 1:
             raise ValueError(f"n_shards: found {n_shards}, wanted at least 1")
         if plan.occasion == Occasion.ORDER and plan.fixed_orders is None:
@@ -167,10 +176,10 @@ class RfmTable:
         self.seed = _PROCESS_SEED if seed is None else seed
         self._counts = Counts()
         self._byte_orders = plan.occasion == Occasion.ORDER and not plan.fixed_orders
-        self._shards = [
-            Shard(plan.fixed_ids, plan.wide_ids, plan.occasion != Occasion.ROW, self._byte_orders, self.seed)
-            for _ in range(n_shards)
-        ]
+        kinds = plan.fixed_ids, plan.wide_ids, plan.occasion != Occasion.ROW, self._byte_orders
+        self._shards = [Shard(*kinds, self.seed, accumulators()) for _ in range(n_shards)]
+        if plan.wide_ids and self._shards[0].accumulators:
+            raise ValueError("wide_ids: found True, wanted False; accumulators need tables that number their customers")
 
     @property
     def counts(self) -> Counts:
@@ -185,7 +194,8 @@ class RfmTable:
     @property
     def n_pairs(self) -> int:
         """Customer × occasion pairs held beyond each customer's first: what the cap on memory is about."""
-        return sum(shard.pairs.n_pairs for shard in self._shards if shard.pairs is not None)
+        held = sum(shard.pairs.n_pairs for shard in self._shards if shard.pairs is not None)
+        return held + sum(getattr(own, "n_pairs", 0) for shard in self._shards for own in shard.accumulators)
 
     @property
     def nbytes(self) -> int:
@@ -241,7 +251,7 @@ class RfmTable:
         """Enter a shard's part of a batch."""
         customers, hashes, actions = batch.rows.customers, batch.hashes, batch.batch.actions
         if shard.pairs is None:
-            shard.count(customers, hashes, part, batch.batch, batch.first_row)
+            shard.count(customers, hashes, part, batch.batch, batch.first_row, batch.rows.columns)
             return
         values = batch.values
         if batch.orders is not None and batch.order_hashes is not None:
@@ -249,7 +259,7 @@ class RfmTable:
             if batch.tally[rec.N_KEPT] < len(actions) or batch.tally[rec.N_REFUND]:
                 bought = part[actions[part] == rec.PURCHASE]
             values = shard.order_values(batch.orders, batch.order_hashes, bought, len(actions))
-        shard.enter(customers, hashes, part, batch.batch, batch.first_row, values)
+        shard.enter(customers, hashes, part, batch.batch, batch.first_row, values, batch.rows.columns)
 
     def merge(self, other: Partial, run: Run = run_serially) -> None:
         """Enter another table's partial state: counts, dates and exact sums as if its rows had come here."""
@@ -297,7 +307,24 @@ class RfmTable:
 
         identify turns keys into those whose values order customers with the same first row; None: the keys are such.
         """
-        return list_in_order(self._shards, self.plan.amount_kind == "float", run, identify)
+        return self.finish_arranged(run, identify)[0]
+
+    def finish_arranged(
+        self, run: Run = run_serially, identify: Callable[[Keys], Keys] | None = None
+    ) -> tuple[Customers, list[Arranged]]:
+        """Do as finish, and tell for each shard which customer numbers are listed, and at which places."""
+        arranged = arrange(self._shards, run, identify)
+        return list_arranged(self._shards, arranged, self.plan.amount_kind == "float", run), arranged
+
+    @property
+    def accumulators(self) -> list[Sequence[Accumulator]]:
+        """The accumulators of each shard."""
+        return [shard.accumulators for shard in self._shards]
+
+    @property
+    def n_numbers(self) -> list[int]:
+        """How many customers each shard has numbered."""
+        return [shard.table.n_keys for shard in self._shards]
 
     def _check(self, rows: Rows, n: int) -> Amounts:
         """Check a batch against the plan; return the amounts as the kernels take them."""

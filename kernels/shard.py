@@ -3,13 +3,15 @@
 frequency = 1 for the first occasion + the pairs that were new to the set
 """
 
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kernels import records as rec
 from kernels._jit import readonly
+from kernels.accumulators import Accumulator, Part
 from kernels.customers import CustomerTable
 from kernels.hashing import ByteKeys, Keys
 from kernels.keys import KeyTable
@@ -17,6 +19,9 @@ from kernels.pairs import PairSet
 
 _FIRST_RECORDS = 128  # 8 KiB; a small request seldom has more customers
 _NO_NUMBERS = np.zeros(0, dtype=np.int32)
+
+Columns = Mapping[str, NDArray[Any]]
+_NO_COLUMNS: Columns = {}
 
 
 class PairColumns(NamedTuple):
@@ -30,10 +35,20 @@ class PairColumns(NamedTuple):
 class Shard:
     """All customers whose hash falls into one range."""
 
-    def __init__(self, fixed_ids: bool, wide_ids: bool, with_pairs: bool, byte_orders: bool, seed: int) -> None:
-        counts_rows = (fixed_ids or wide_ids) and not with_pairs
+    def __init__(
+        self,
+        fixed_ids: bool,
+        wide_ids: bool,
+        with_pairs: bool,
+        byte_orders: bool,
+        seed: int,
+        accumulators: Sequence[Accumulator] = (),
+    ) -> None:
+        # Accumulators need numbers that stay.
+        counts_rows = (fixed_ids or wide_ids) and not with_pairs and not accumulators
         self.table: KeyTable | CustomerTable = CustomerTable(wide_ids, seed) if counts_rows else KeyTable(fixed_ids)
         self._records = rec.new_records(0 if counts_rows else _FIRST_RECORDS)
+        self.accumulators = accumulators
         self.pairs = PairSet(seed) if with_pairs else None
         self.orders = KeyTable(fixed=False) if byte_orders else None
         self.overflow = False
@@ -51,7 +66,7 @@ class Shard:
     @property
     def nbytes(self) -> int:
         """Bytes held."""
-        parts = (self.table, self._records, self.pairs, self.orders)
+        parts = (self.table, self._records, self.pairs, self.orders, *self.accumulators)
         return sum(part.nbytes for part in parts if part is not None)
 
     @property
@@ -73,7 +88,13 @@ class Shard:
         return readonly(numbers)
 
     def count(
-        self, keys: Keys, hashes: NDArray[np.uint64], rows: NDArray[np.int32], batch: rec.Batch, first_row: int
+        self,
+        keys: Keys,
+        hashes: NDArray[np.uint64],
+        rows: NDArray[np.int32],
+        batch: rec.Batch,
+        first_row: int,
+        columns: Columns = _NO_COLUMNS,
     ) -> None:
         """Enter the listed rows of a batch, and count every purchase as an occasion."""
         if isinstance(self.table, CustomerTable):
@@ -81,6 +102,7 @@ class Shard:
             return
         numbers = self.number(keys, hashes, rows)
         self.overflow |= rec.count_rows(self.records, rows, numbers, *batch, first_row)
+        self._accumulate(rows, numbers, batch, columns)
 
     def merge(
         self, keys: Keys, hashes: NDArray[np.uint64], rows: NDArray[np.int32], columns: rec.Columns
@@ -101,6 +123,7 @@ class Shard:
         batch: rec.Batch,
         first_row: int,
         values: NDArray[np.int64],
+        columns: Columns = _NO_COLUMNS,
     ) -> None:
         """Enter the listed rows of a batch, and count the occasion values[i] of purchase i where it is new."""
         numbers = self.number(keys, hashes, rows)
@@ -108,6 +131,16 @@ class Shard:
         n, overflow = rec.enter_rows(self.records, rows, numbers, *batch, first_row, values, pair_numbers, pair_values)
         self.overflow |= overflow
         self._add_pairs(pair_numbers[:n], pair_values[:n])
+        self._accumulate(rows, numbers, batch, columns)
+
+    def _accumulate(
+        self, rows: NDArray[np.int32], numbers: NDArray[np.int32], batch: rec.Batch, columns: Columns
+    ) -> None:
+        """Let the accumulators take in rows whose customers have these numbers."""
+        if self.accumulators:
+            part = Part(rows, numbers, self.table.n_keys, batch, columns)
+            for accumulator in self.accumulators:
+                accumulator.add(part)
 
     def enter_values(self, rows: NDArray[np.int32], numbers: NDArray[np.int32], values: NDArray[np.int64]) -> None:
         """Count the occasion values[rows[j]] of customer numbers[j] where it is new."""

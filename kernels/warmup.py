@@ -6,10 +6,15 @@ compiled is what will be called.
 
 from collections.abc import Callable
 
-from kernels import warmup_aggregation, warmup_clustering, warmup_few
+from kernels import warmup_accumulators, warmup_aggregation, warmup_clustering, warmup_few
 from kernels._jit import KERNELS
 
-PARTS: tuple[Callable[[], None], ...] = (warmup_aggregation.warm, warmup_clustering.warm, warmup_few.warm)
+PARTS: tuple[Callable[[], None], ...] = (
+    warmup_aggregation.warm,
+    warmup_accumulators.warm,
+    warmup_clustering.warm,
+    warmup_few.warm,
+)
 
 
 def warm_up() -> int:

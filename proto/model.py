@@ -23,6 +23,7 @@ __all__ = [
     "Aggregation",
     "Feature",
     "FittedOn",
+    "FrozenScheme",
     "Judgement",
     "KCandidate",
     "KSearch",
@@ -152,6 +153,13 @@ class FittedOn(_Part):
     k_search: KSearch | None = Field(default=None, exclude_if=is_none)
 
 
+class FrozenScheme(_Part):
+    """A value scheme of the fit: its parameters, and what the population then fixed for every customer since."""
+
+    parameters: dict[str, Any] = Field(description="all of them, as they were given or by default")
+    frozen: dict[str, Any] = Field(description="cuts and ratios of the fitted customers, as the scheme explains them")
+
+
 class Model(_Part):
     """A fitted model, format version 1."""
 
@@ -166,6 +174,12 @@ class Model(_Part):
     segments: list[Segment] = Field(min_length=1, max_length=MAX_SEGMENTS)
     score_quantiles: list[float] = Field(min_length=SCORE_QUANTILES, max_length=SCORE_QUANTILES)
     fitted_on: FittedOn
+    # Left out, so that models without schemes keep the text, and so the id, that they had before there were any.
+    schemes: dict[str, FrozenScheme] | None = Field(
+        default=None,
+        exclude_if=is_none,
+        description="the value schemes it was fitted with, by name; left out where there are none",
+    )
 
     @model_validator(mode="after")
     def _holds_together(self) -> Model:

@@ -28,6 +28,7 @@ __all__ = [
     "Occasion",
     "Refunds",
     "Scaler",
+    "Schemes",
     "ScoreAsOf",
     "Weights",
     "Where",
@@ -92,6 +93,18 @@ def _ahp(value: Any) -> Any:
     if isinstance(value, str):
         matrix_of(value)
     return value
+
+
+def _schemes(value: Any) -> Any:
+    names = _split(value)
+    if not isinstance(names, list):
+        return names
+    if not names:
+        raise ValueError("no scheme is named; leave the option out for none")
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"the scheme {twice} stands there twice")
+    return {name: {} for name in names}
 
 
 def _log(value: Any) -> Any:
@@ -180,6 +193,7 @@ def split_fields(value: Any) -> Any:
     return names
 
 
+Schemes = Annotated[dict[str, dict[str, str]], BeforeValidator(_schemes)]
 Columns = Annotated[dict[str, str], BeforeValidator(_column_names)]
 Features = Annotated[list[str], BeforeValidator(_features)]
 Ahp = Annotated[str, BeforeValidator(_ahp)]

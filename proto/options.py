@@ -7,7 +7,7 @@ Each option is documented where it is declared; the OpenAPI document, the comman
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, ClassVar, Literal, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
@@ -25,6 +25,7 @@ from proto.option_values import (
     Occasion,
     Refunds,
     Scaler,
+    Schemes,
     ScoreAsOf,
     Weights,
     Where,
@@ -90,6 +91,15 @@ class _Options(BaseModel):
     )
 
 
+_SCHEMES: Any = Field(
+    default={},
+    description="Value schemes to add, among those that GET /v1/schemes lists: pareto,loyalty. Their parameters are "
+    "options too, written <scheme>.<parameter>: growth.window=60d. Score: among those in the model, whose parameters "
+    "may be repeated.",
+    json_schema_extra={"format": "name,…"},
+)
+
+
 class _Reply(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -102,6 +112,7 @@ class _Reply(BaseModel):
 
 
 class _Fitting(_Options):
+    schemes: Schemes = _SCHEMES
     as_of: AsOf = Field(
         default="max",
         description="The instant recency counts from: max (the latest row), now, a date (to its end in tz) or an "
@@ -225,6 +236,7 @@ class ScoreOptions(_Options, _Reply):
 
     name: ClassVar[str] = "score"
 
+    schemes: Schemes = _SCHEMES
     model: str | None = Field(
         default=None,
         description="Name or id of a model this service was started with. Else the model travels in the body.",
@@ -268,7 +280,7 @@ def parse_options(kind: type[_O], query: Iterable[tuple[str, str]]) -> _O:
     """
     values: dict[str, str] = {}
     for name, value in query:
-        if name not in kind.model_fields:
+        if name not in kind.model_fields and not ("." in name and "schemes" in kind.model_fields):
             known = ", ".join(kind.model_fields)
             raise RequestError(
                 ErrorCode.UNKNOWN_OPTION,
@@ -285,9 +297,29 @@ def parse_options(kind: type[_O], query: Iterable[tuple[str, str]]) -> _O:
             )
         values[name] = value
     try:
-        return kind.model_validate(values)
+        return kind.model_validate(_with_parameters(values) if any("." in name for name in values) else values)
     except ValidationError as error:
         raise _refusal(error, values) from None
+
+
+def _with_parameters(values: dict[str, str]) -> dict[str, Any]:
+    """The options with what is written `<scheme>.<parameter>` put to its scheme."""
+    named = [name.strip() for name in values.get("schemes", "").split(",")]
+    schemes: dict[str, dict[str, str]] = {name: {} for name in named if name}
+    for name in [name for name in values if "." in name]:
+        scheme, _, parameter = name.partition(".")
+        if scheme not in schemes:
+            raise RequestError(
+                ErrorCode.CONFLICTING_OPTIONS,
+                f"{name}={values[name]} is a parameter of the scheme {scheme}, which schemes= does not name. Add it "
+                f"there (schemes={','.join([*schemes, scheme])}), or leave the parameter out.",
+                option=name,
+                found=list(schemes),
+                wanted=scheme,
+            )
+        schemes[scheme][parameter] = values[name]
+    plain: dict[str, Any] = {name: value for name, value in values.items() if "." not in name}
+    return plain | ({"schemes": schemes} if len(schemes) == len(named) else {})
 
 
 def _refusal(error: ValidationError, values: dict[str, str]) -> RequestError:

@@ -6,6 +6,7 @@ Errors say what came, what was wanted and which option helps.
 from __future__ import annotations
 
 import difflib
+import fnmatch
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
@@ -19,6 +20,7 @@ from proto.where import column_kinds, columns_of, parse_where, source_of
 
 __all__ = [
     "MAX_COLUMNS",
+    "NO_WISHES",
     "TRANSACTION_FEATURES",
     "Extra",
     "Kind",
@@ -26,6 +28,10 @@ __all__ = [
     "Roles",
     "ValueKind",
     "Wanted",
+    "Wish",
+    "WishKind",
+    "Wished",
+    "Wishes",
     "assign",
 ]
 
@@ -36,6 +42,8 @@ Options = SegmentOptions | FitOptions | ScoreOptions
 Kind = Literal["transactions", "customers"]
 ValueKind = Literal["id", "time", "number", "text", "flag"]
 """What a column's values are, for formats that have no types: CSV and, in part, JSON."""
+WishKind = Literal["number", "flag", "label", "id", "time"]
+"""What a column that a scheme reads holds: a number, true or false, one of few texts, an id, a time."""
 
 
 class Extra(NamedTuple):
@@ -43,6 +51,38 @@ class Extra(NamedTuple):
 
     column: str
     kind: ValueKind
+
+
+class Wished(NamedTuple):
+    """A column that schemes read: our name for it, the sender's, and what it holds."""
+
+    name: str
+    column: str
+    kind: WishKind
+
+
+class Wish(NamedTuple):
+    """A column that is wanted beside the base's. A name that ends in * stands for all that begin so."""
+
+    name: str
+    kind: WishKind
+    is_needed: bool
+    why: str
+    """Who wants it, such as schemes=breadth."""
+
+
+class Wishes(NamedTuple):
+    """What is wanted of transactions, and of a customers table."""
+
+    rows: tuple[Wish, ...] = ()
+    table: tuple[Wish, ...] = ()
+    any_of: tuple[tuple[tuple[str, ...], str], ...] = ()
+    """(names, why): at least one of each group must be there."""
+    rows_only: str = ""
+    """Why a customers table will not do; empty where it does."""
+
+
+NO_WISHES = Wishes()
 
 
 class Roles(NamedTuple):
@@ -62,11 +102,14 @@ class Roles(NamedTuple):
     """-1 where smaller is better."""
     extras: tuple[Extra, ...]
     """What options name besides, such as `where=`; may play a part above too."""
+    wished: tuple[Wished, ...] = ()
+    """What schemes read; may play a part above too."""
 
     @property
     def sources(self) -> tuple[str, ...]:
         """The columns to read; everything else in the data is ignored."""
-        return tuple(dict.fromkeys((*self._parts, *(extra.column for extra in self.extras))))
+        beside = (*(extra.column for extra in self.extras), *(wished.column for wished in self.wished))
+        return tuple(dict.fromkeys((*self._parts, *beside)))
 
     @property
     def _parts(self) -> tuple[str, ...]:
@@ -81,6 +124,9 @@ class Roles(NamedTuple):
             return "time"
         if column == self.amount or column in self.features:
             return "number"
+        for wished in self.wished:
+            if wished.column == column:
+                return "text" if wished.kind == "label" else wished.kind
         return next(extra.kind for extra in self.extras if extra.column == column)
 
 
@@ -91,14 +137,17 @@ None for the names: the data has no rows, and only rows have names.
 """
 
 
-def assign(names: Sequence[str] | None, options: Options, model: Model | None = None) -> Roles:
+def assign(
+    names: Sequence[str] | None, options: Options, model: Model | None = None, wishes: Wishes = NO_WISHES
+) -> Roles:
     """The part each column plays, from the column names, the options and the model that scores them.
 
     With a model, its features and its occasion are what is looked for. `input=auto` takes the data as transactions
     where timestamp and amount are there. RequestError names the missing column and the option that maps it.
+    `wishes`: the columns that are wanted beside the base's.
     """
     if names is None:
-        names = _names_without_rows(options, model)
+        names = _names_without_rows(options, model, wishes)
     if len(names) > MAX_COLUMNS:
         raise over("the number of columns", len(names), MAX_COLUMNS, "Send only the columns that are needed.")
     if model is not None:
@@ -114,6 +163,7 @@ def assign(names: Sequence[str] | None, options: Options, model: Model | None = 
         model.input if model else None,
         features,
         occasion,
+        wishes,
     )
     return roles if options.where is None else roles._replace(extras=_filtered(options.where, names, options.columns))
 
@@ -126,13 +176,15 @@ def _filtered(where: str, names: Sequence[str], mapping: dict[str, str]) -> tupl
     return tuple(Extra(source_of(name, places[name], names, mapping), kinds[name]) for name in places)
 
 
-def _names_without_rows(options: Options, model: Model | None = None) -> list[str]:
+def _names_without_rows(options: Options, model: Model | None = None, wishes: Wishes = NO_WISHES) -> list[str]:
     """The columns that data without names is taken to have: those that such a request looks for."""
     features = [f.name for f in model.features] if model else [f.removeprefix("-") for f in options.features or ()]
     table = options.input == "customers" or (model is not None and model.input == "customers")
     if model is None and not set(features) <= set(TRANSACTION_FEATURES):
         table = True
     parts = ("customer_id", *(features or RFM)) if table else INPUT_COLUMNS
+    parts += tuple(wish.name for wish in (wishes.table if table else wishes.rows))
+    parts += tuple(name for names, _ in wishes.any_of for name in names)
     source = options.columns
     filtered = (
         [] if options.where is None else [source.get(name, name) for name in columns_of(parse_where(options.where))]
@@ -149,6 +201,7 @@ def _assign(
     fitted_on: Kind | None,
     features: tuple[str, ...] | None,
     occasion: str | None,
+    wishes: Wishes,
 ) -> Roles:
     known = frozenset(names)
     if len(known) < len(names):
@@ -163,7 +216,8 @@ def _assign(
         )
     bare = tuple(name.removeprefix("-") for name in features) if features is not None else RFM
     source = dict(columns)
-    _check_mapping(source, known, names, bare)
+    wished = {wish.name: None for wish in (*wishes.rows, *wishes.table)}
+    _check_mapping(source, known, names, (*bare, *wished))
 
     parts = {name: source.get(name, name) for name in (*INPUT_COLUMNS, *bare)}
     rows_missing = [name for name in INPUT_COLUMNS[:3] if parts[name] not in known]
@@ -209,7 +263,32 @@ def _assign(
             column=clash,
             found=plays,
         )
-    return roles
+    return roles if wishes is NO_WISHES else roles._replace(wished=_wished(wishes, roles, source, names))
+
+
+def _wished(wishes: Wishes, roles: Roles, source: dict[str, str], names: tuple[str, ...]) -> tuple[Wished, ...]:
+    """The columns that are wanted beside the base's and there; RequestError for those that are needed and are not."""
+    known = frozenset(names)
+    if roles.kind == "customers" and wishes.rows_only:
+        raise RequestError(
+            ErrorCode.CONFLICTING_OPTIONS, wishes.rows_only, option="schemes", found="customers", wanted="transactions"
+        )
+    found: dict[str, Wished] = {}
+    for wish in wishes.table if roles.kind == "customers" else wishes.rows:
+        if wish.name.endswith("*"):
+            begins = [name for name in names if name.startswith(wish.name[:-1])]
+            found |= {name: Wished(name, name, wish.kind) for name in begins}
+            continue
+        column = source.get(wish.name, wish.name)
+        if column in known:
+            found[wish.name] = Wished(wish.name, column, wish.kind)
+        elif wish.is_needed:
+            raise _missing(wish.name, names, roles.kind, why=f"{wish.why} needs it")
+    for group, why in wishes.any_of:
+        if not any(fnmatch.fnmatchcase(name, wanted) for wanted in group for name in found):
+            listed = " or ".join(group)
+            raise _missing(group[0], names, roles.kind, why=f"{why} needs {listed}")
+    return tuple(found.values())
 
 
 def _check_mapping(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -13,9 +13,23 @@ from proto.errors import ErrorCode, RequestError
 from proto.limits import over
 from proto.model import Model
 from proto.options import OUTPUT_FIELDS
-from proto.roles import MAX_COLUMNS, TRANSACTION_FEATURES, Extra, Kind, Options, Roles, Wanted, assign
+from proto.roles import (
+    MAX_COLUMNS,
+    NO_WISHES,
+    TRANSACTION_FEATURES,
+    Extra,
+    Kind,
+    Options,
+    Roles,
+    Wanted,
+    Wished,
+    Wishes,
+    WishKind,
+    assign,
+)
 
 __all__ = [
+    "LABEL",
     "MODEL_KEY",
     "SUMMARY_KEY",
     "Plan",
@@ -33,7 +47,7 @@ SUMMARY_KEY = b"segserve.summary"
 
 
 class Plan(NamedTuple):
-    """Roles with types: all that the pipeline needs to know of the input's schema. The first nine are `Roles`."""
+    """Roles with types: all that the pipeline needs to know of the input's schema. The first ten are `Roles`."""
 
     kind: Kind
     customer_id: str
@@ -44,6 +58,7 @@ class Plan(NamedTuple):
     feature_names: tuple[str, ...]
     signs: tuple[int, ...]
     extras: tuple[Extra, ...]
+    wished: tuple[Wished, ...]
     id_type: pa.DataType
     """As the reply has it: a dictionary's value type."""
     time_type: pa.DataType | None
@@ -106,6 +121,23 @@ _TIME = "a timestamp or a date"
 _NUMBER = "an integer, float32, float64 or decimal128"
 
 
+def _is_flag(t: pa.DataType) -> bool:
+    return bool(pt.is_boolean(t) or pt.is_integer(t))
+
+
+def _is_label(t: pa.DataType) -> bool:
+    return t.id in _TEXT or (pt.is_dictionary(t) and t.value_type.id in _TEXT)
+
+
+_WISHED: dict[WishKind, tuple[Callable[[pa.DataType], bool], str]] = {
+    "number": (_is_number, _NUMBER),
+    "flag": (_is_flag, "true or false, or an integer that is 0 or 1"),
+    "label": (_is_label, "text, or a dictionary of text"),
+    "id": (_is_id, _ID),
+    "time": (_is_time, _TIME),
+}
+
+
 def _typed(schema: pa.Schema, column: str, part: str, fits: Callable[[pa.DataType], bool], wanted: str) -> pa.DataType:
     kind = schema.field(column).type
     if fits(kind):
@@ -121,9 +153,9 @@ def _typed(schema: pa.Schema, column: str, part: str, fits: Callable[[pa.DataTyp
     )
 
 
-def resolve(schema: pa.Schema, options: Options, model: Model | None = None) -> Plan:
+def resolve(schema: pa.Schema, options: Options, model: Model | None = None, wishes: Wishes = NO_WISHES) -> Plan:
     """The plan for data of this schema: `assign`, then the type of each column that plays a part."""
-    return plan_of(schema, assign(schema.names, options, model))
+    return plan_of(schema, assign(schema.names, options, model, wishes))
 
 
 def plan_of(schema: pa.Schema, roles: Roles) -> Plan:
@@ -142,12 +174,15 @@ def plan_of(schema: pa.Schema, roles: Roles) -> Plan:
         _typed(schema, roles.order_id, "order_id", _is_id, _ID)
     for name, column in zip(roles.feature_names, roles.features, strict=False):
         _typed(schema, column, name, _is_number, _NUMBER)
+    for wished in roles.wished:
+        _typed(schema, wished.column, wished.name, *_WISHED[wished.kind])
     return Plan(*roles, id_type, time_type, amount_type)
 
 
 # ---- the reply ------------------------------------------------------------------------------------------------------
 
-_LABEL = pa.dictionary(pa.int16(), pa.utf8())
+LABEL = pa.dictionary(pa.int16(), pa.utf8())
+"""Classes: few texts, many customers."""
 
 
 def _monetary_type(plan: Plan, monetary: str) -> pa.DataType:
@@ -157,13 +192,16 @@ def _monetary_type(plan: Plan, monetary: str) -> pa.DataType:
     return pa.int64() if pt.is_integer(kind) else pa.decimal128(38, kind.scale)
 
 
-def output_schema(plan: Plan, fields: Collection[str] | None = None, *, monetary: str = "sum") -> pa.Schema:
+def output_schema(
+    plan: Plan, fields: Collection[str] | None = None, *, monetary: str = "sum", behind: Sequence[pa.Field] = ()
+) -> pa.Schema:
     """The reply's columns, in a fixed order whatever the order in `fields`.
 
     `fields` None: all up to rfm_class. A customers table gives back those of its features that are RFM columns, as
     float64. rfm_class compares with the means of all three, so it is there only where all three are features. Asking
     by name for what is not there is refused. `explain` becomes one `x_<feature>` per feature, then `distance_own` and
-    `distance_second`. `monetary` is the option (sum or mean), from the model when scoring.
+    `distance_second`. `monetary` is the option (sum or mean), from the model when scoring; `behind` are
+    columns that follow, whatever the `fields`.
     """
     table = plan.kind == "customers"
     types = {
@@ -174,8 +212,8 @@ def output_schema(plan: Plan, fields: Collection[str] | None = None, *, monetary
         "value_score": pa.float64(),
         "value_percentile": pa.float64(),
         "segment_id": pa.int32(),
-        "segment": _LABEL,
-        "rfm_class": _LABEL,
+        "segment": LABEL,
+        "rfm_class": LABEL,
         "tenure_days": pa.float64(),
         "first_at": plan.time_type,
         "last_at": plan.time_type,
@@ -206,4 +244,4 @@ def output_schema(plan: Plan, fields: Collection[str] | None = None, *, monetary
     if "explain" in names:
         x = [f"x_{name}" for name in plan.feature_names]
         out += [pa.field(name, pa.float64()) for name in (*x, "distance_own", "distance_second")]
-    return pa.schema(out)
+    return pa.schema([*out, *behind])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from proto.model import Judgement, KSearch, Notice, is_none
 
-__all__ = ["Counts", "Drift", "SegmentSummary", "Summary"]
+__all__ = ["Counts", "Drift", "SchemeClassSummary", "SchemeSummary", "SegmentSummary", "Summary"]
 
 
 class _Part(BaseModel):
@@ -54,6 +56,32 @@ class Drift(_Part):
     drifted: list[str]
 
 
+class SchemeClassSummary(_Part):
+    """One class of a scheme among the customers of this reply."""
+
+    code: str
+    en: str
+    zh: str
+    action_en: str
+    action_zh: str
+    customers: int
+    share: float
+
+
+class SchemeSummary(_Part):
+    """What a value scheme says of the whole."""
+
+    parameters: dict[str, Any]
+    classes: list[SchemeClassSummary] = Field(description="in the scheme's order, unknown last; empty without classes")
+    unknown: int = Field(
+        description="customers whose class cannot be told: a value is missing, a denominator is not > 0"
+    )
+    missing_values: dict[str, int] = Field(
+        description="rows without a value, by the scheme's columns that have such rows"
+    )
+    figures: dict[str, Any] = Field(description="of all customers, as the scheme explains them")
+
+
 class Summary(_Part):
     """`segserve.summary`."""
 
@@ -68,3 +96,8 @@ class Summary(_Part):
     ahp: Judgement | None = Field(default=None, exclude_if=is_none)
     k_search: KSearch | None = Field(default=None, exclude_if=is_none)
     warnings: list[Notice] = []
+    schemes: dict[str, SchemeSummary] | None = Field(
+        default=None,
+        exclude_if=is_none,
+        description="by name; left out where none is asked for",
+    )

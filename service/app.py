@@ -20,6 +20,7 @@ from service.openapi import add_endpoints
 from service.pulse import Pulse
 from service.readiness import start_getting_ready
 from service.refusals import refusal_headers
+from service.schemes.catalogue import told
 from service.settings import Settings
 from service.state import State
 
@@ -67,6 +68,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.endpoints["POST", path] = endpoint
         app.router.routes.append(Route(path, endpoint, methods=["POST"]))  # for other methods: 405
     _add_models(app, state)
+    _add_schemes(app)
     _add_operations(app, state)
     app.add_exception_handler(HTTPException, _not_routed)
     app.add_exception_handler(RequestError, _refused)
@@ -121,6 +123,14 @@ def _add_models(app: FastAPI, state: State) -> None:
     @app.get("/v1/models/{name}", summary="One model, by name or id", tags=["models"], dependencies=keyed)
     async def one_model(name: str) -> Response:
         return Response(dump_model(state.models.get(name)), media_type="application/json")
+
+
+def _add_schemes(app: FastAPI) -> None:
+    listed = orjson.dumps({"schemes": told()})
+
+    @app.get("/v1/schemes", summary="The value schemes: what each asks, needs and says", tags=["segmentation"])
+    async def schemes() -> Response:
+        return Response(listed, media_type="application/json")
 
 
 def _add_operations(app: FastAPI, state: State) -> None:

@@ -37,6 +37,7 @@ __all__ = [
     "time_unit",
     "uuid_keys",
     "uuid_words",
+    "validity",
 ]
 
 Bools = npt.NDArray[np.bool_]
@@ -280,7 +281,7 @@ class Holes(NamedTuple):
     """The column of the first value that is not finite."""
 
 
-def _validity(array: pa.Array) -> Bools | None:
+def validity(array: pa.Array) -> Bools | None:
     """Which slots hold a value; None when all do. A dictionary can also point at a null of its own."""
     if pa.types.is_dictionary(array.type):
         if array.dictionary.null_count == 0 and array.null_count == 0:
@@ -305,7 +306,7 @@ def find_holes(columns: dict[str, pa.Array], finite: tuple[str, ...], among: Boo
     n_rows = 0
     for name, array in columns.items():
         n_rows = len(array)
-        valid = _validity(array)
+        valid = validity(array)
         if valid is not None and among is not None:
             valid = valid | ~among
         if valid is not None and not valid.all():

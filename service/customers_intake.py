@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,8 @@ from service.filtering import RowFilter
 from service.identities import check_text
 from service.intake import Left
 from service.population import Population, population_of_customers
+from service.schemes.gathering import TableGathering
+from service.schemes.request import Asked
 
 __all__ = ["CustomersIntake"]
 
@@ -26,7 +29,14 @@ class CustomersIntake:
     """Collects a customers table: one row per customer, numeric features."""
 
     def __init__(
-        self, plan: Plan, schema: pa.Schema, nulls: str, *, limits: Limits, where: RowFilter | None = None
+        self,
+        plan: Plan,
+        schema: pa.Schema,
+        nulls: str,
+        *,
+        limits: Limits,
+        where: RowFilter | None = None,
+        asked: Sequence[Asked] = (),
     ) -> None:
         self.rows_in = 0
         self._where = where
@@ -38,6 +48,7 @@ class CustomersIntake:
         self._table = KeyTable(cols.is_fixed_id(self._id_type))
         self._parts: list[list[Any]] = [[] for _ in plan.features]
         self._left = Left()
+        self._gathering = TableGathering(asked, plan.wished, limits) if asked else None
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Takes one batch; RequestError for what cannot be used, and for a customer that was there before."""
@@ -69,6 +80,8 @@ class CustomersIntake:
         for part, name in zip(self._parts, self._features, strict=True):
             values = cols.feature_array(arrays[name])
             part.append(values[rows] if holes.keep is not None else values)
+        if self._gathering is not None:
+            self._gathering.add(batch, holes.keep, self.rows_in)
         self.rows_in += batch.num_rows
         if self._table.n_keys > self._limits.max_customers:
             remedy = "Send fewer customers in one request, or raise SEGSERVE_MAX_CUSTOMERS."
@@ -79,7 +92,7 @@ class CustomersIntake:
         for j, part in enumerate(self._parts):
             if part:
                 np.concatenate(part, out=matrix[j])
-        return population_of_customers(
+        population = population_of_customers(
             self._table.keys(),
             matrix,
             features=self._features,
@@ -89,3 +102,6 @@ class CustomersIntake:
             not_finite=self._left.not_finite,
             filtered=self._left.filtered,
         )
+        if self._gathering is not None:
+            population.gathered = self._gathering.finish()
+        return population

@@ -11,10 +11,11 @@ from kernels.warmup import warm_up
 from proto.limits import Limits
 from proto.model import Model
 from proto.options import ScoreOptions
-from proto.roles import assign
+from proto.roles import NO_WISHES, assign
 from service.arrow_reader import canonical, canonical_schema
 from service.outcome import Outcome
 from service.pipeline import Job, Kind, Options
+from service.schemes.request import wishes_of
 from service.settings import available_cores
 from service.threads import ThreadTeam
 
@@ -33,7 +34,8 @@ def run_local(
     assert options.name == kind
     warm_up()
     limits = Limits()
-    roles = assign(schema.names, options, model if isinstance(options, ScoreOptions) else None)
+    scoring = model if isinstance(options, ScoreOptions) else None
+    roles = assign(schema.names, options, scoring, wishes_of(options, scoring) if options.schemes else NO_WISHES)
     schema, views = canonical_schema(schema, roles.sources)
     team = ThreadTeam(threads or available_cores())
     try:

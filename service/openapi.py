@@ -142,6 +142,7 @@ _EXAMPLES = {
     "init": "inline",
     "fields": "customer_id,segment,value_percentile",
     "model": "spring",
+    "schemes": "pareto,loyalty",
 }
 
 
@@ -267,6 +268,27 @@ _LISTED = _object(
     customers={"type": "integer"},
     as_of={"type": ["string", "null"]},
 )
+_BOTH = _object(en=_STRING, zh=_STRING)
+_FLAG = {"type": "boolean"}
+
+
+def _list_of(**properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": _object(**properties)}
+
+
+_SCHEME = _object(
+    name=_STRING,
+    title=_BOTH,
+    question=_BOTH,
+    formula=_STRING,
+    columns=_list_of(name=_STRING, holds=_STRING, needed=_FLAG, what=_BOTH),
+    any_of=_STRINGS,
+    needs_as_of=_FLAG,
+    customers_table={"type": ["array", "null"], "items": _STRING},
+    parameters=_list_of(name=_STRING, default={"type": ["string", "null"]}, value=_STRING, what=_BOTH),
+    classes=_list_of(code=_STRING, en=_STRING, zh=_STRING, action=_BOTH),
+    output_columns=_list_of(name=_STRING, holds=_STRING, what=_BOTH),
+)
 _STATUS = {"type": "object", "properties": {"status": _STRING, "reason": _STRING}, "required": ["status"]}
 _EXPOSITION = {"description": "Prometheus exposition format.", "content": {"text/plain": {"schema": _STRING}}}
 _AT_THE_GATE = (ErrorCode.UNAUTHORIZED, ErrorCode.RATE_LIMITED, ErrorCode.SHUTTING_DOWN)
@@ -280,6 +302,7 @@ _OTHERS: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
     "/metrics": ("metrics", {"200": _EXPOSITION, **_problems(ErrorCode.UNAUTHORIZED)}),
+    "/v1/schemes": ("schemes", {"200": _json("The schemes.", _object(schemes={"type": "array", "items": _SCHEME}))}),
     "/v1/models": (
         "models",
         {"200": _json("The models.", _object(models={"type": "array", "items": _LISTED})), **_problems(*_AT_THE_GATE)},

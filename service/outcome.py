@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from proto.model import Feature, Model
 from proto.summary import Summary
 from service import columns as cols
 from service.population import NO_PURCHASE, Population, view_keys
+from service.schemes.running import SchemeColumns
 from service.scoring import Scored, scoring_of
 
 __all__ = ["BATCH_ROWS", "Outcome", "reply_labels", "rfm_cuts"]
@@ -35,6 +36,7 @@ class Outcome:
     scored: Scored
     schema: pa.Schema | None
     lang: Lang
+    scheme_columns: Sequence[SchemeColumns] = ()
 
     @property
     def rows_in(self) -> int:
@@ -88,10 +90,16 @@ class _Columns:
                 column = pa.array(percentiles(scored.scores[rows], self._quantiles, SCORE_PROBABILITIES), mask=missing)
             elif name in explained:
                 column = explained[name]
+            elif (of_scheme := self._of_scheme(name, rows)) is not None:
+                column = of_scheme
             else:
                 column = self._plain(name, rows, missing)
             columns.append(column)
         return columns
+
+    def _of_scheme(self, name: str, rows: slice) -> pa.Array | None:
+        found = (own.of(name, rows) for own in self._o.scheme_columns)
+        return next((column for column in found if column is not None), None)
 
     def _plain(self, name: str, rows: slice, missing: npt.NDArray[np.bool_] | None) -> pa.Array:
         """A column that aggregation made, or one of a customers table."""

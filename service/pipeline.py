@@ -9,8 +9,9 @@ import pyarrow as pa
 
 from proto.errors import ErrorCode, RequestError
 from proto.limits import Limits
-from proto.model import Aggregation, Model
+from proto.model import Aggregation, Model, seal
 from proto.options import AGGREGATION_OPTIONS, FitOptions, ScoreOptions, SegmentOptions
+from proto.roles import NO_WISHES
 from proto.schemas import Plan, output_schema, resolve
 from proto.summary import Summary
 from service.customers_intake import CustomersIntake
@@ -19,6 +20,8 @@ from service.filtering import RowFilter
 from service.fitting import fit
 from service.intake import Intake
 from service.outcome import Outcome
+from service.schemes.request import Asked, asked_by, check_times, wishes
+from service.schemes.running import run_schemes
 from service.scoring import (
     Scored,
     drift_notice,
@@ -70,6 +73,7 @@ class Job:
         self._plan: Plan | None = None
         self._aggregation: Aggregation | None = None
         self._intake: Intake | None = None
+        self._asked: list[Asked] = []
         self.rows_in = 0
 
     def require_model(self) -> None:
@@ -83,13 +87,17 @@ class Job:
         if isinstance(self.options, ScoreOptions):
             assert self._model is not None
             refuse_contradiction(self.options, self._model)
-        plan = resolve(schema, self.options, self._model if isinstance(self.options, ScoreOptions) else None)
+        scoring = self._model if isinstance(self.options, ScoreOptions) else None
+        self._asked = asked_by(self.options, scoring) if self.options.schemes else []
+        plan = resolve(schema, self.options, scoring, wishes(self._asked) if self._asked else NO_WISHES)
         self._plan = plan
         if not isinstance(self.options, ScoreOptions):
             check_feature_options(plan, self.options, self._model)
         if plan.kind == "customers":
             where = self._filter(schema, self.options.tz or "UTC")
-            self._intake = CustomersIntake(plan, schema, self.options.nulls, limits=self._limits, where=where)
+            self._intake = CustomersIntake(
+                plan, schema, self.options.nulls, limits=self._limits, where=where, asked=self._asked
+            )
             return
         self._aggregation = self._aggregation_of(plan)
         as_of = self.options.as_of
@@ -100,6 +108,7 @@ class Job:
                 "A lone customer's own latest row would make every recency 0.",
                 option="as_of",
             )
+        check_times(self._asked, as_of, self._aggregation.window_days)
         self._intake = TransactionsIntake(
             plan,
             schema,
@@ -112,6 +121,7 @@ class Job:
             n_shards=self._n_shards,
             first_row=self._first_row,
             where=self._filter(schema, self._aggregation.tz),
+            asked=self._asked,
         )
 
     def _filter(self, schema: pa.Schema, tz: str) -> RowFilter | None:
@@ -174,6 +184,13 @@ class Job:
             model, scored = fitted.model, Scored(fitted.scores, fitted.segments)
             crosstab, warnings = fitted.crosstab, list(model.fitted_on.warnings)
         self._check()
+        lang = "code" if isinstance(options, FitOptions) else options.lang
+        schemes = None
+        if self._asked:
+            schemes = run_schemes(self._asked, population, scored.segments, len(model.segments), lang)
+            if not isinstance(options, ScoreOptions):
+                model = seal(model.model_copy(update={"schemes": schemes.frozen}))
+            self._check()
         drift = None
         skipped = None
         if isinstance(options, ScoreOptions):
@@ -196,13 +213,15 @@ class Job:
             ahp=None if isinstance(options, ScoreOptions) else model.fitted_on.ahp,
             k_search=None if isinstance(options, ScoreOptions) else model.fitted_on.k_search,
             warnings=warnings,
+            schemes=schemes.summaries if schemes else None,
         )
         schema = None
+        columns = schemes.columns if schemes else []
         if not isinstance(options, FitOptions):
             monetary = model.aggregation.monetary if model.aggregation else "sum"
-            schema = output_schema(self._plan, options.fields, monetary=monetary)
-        lang = "code" if isinstance(options, FitOptions) else options.lang
-        return Outcome(model, summary, population, scored, schema, lang)
+            behind = [field for own in columns for field in own.fields]
+            schema = output_schema(self._plan, options.fields, monetary=monetary, behind=behind)
+        return Outcome(model, summary, population, scored, schema, lang, columns)
 
 
 def _no_model() -> RequestError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -19,7 +20,7 @@ from proto.summary import Counts
 from service import columns as cols
 from service.threads import ThreadTeam
 
-__all__ = ["Instant", "Population", "population_of_customers", "population_of_transactions", "view_keys"]
+__all__ = ["Gathered", "Instant", "Population", "population_of_customers", "population_of_transactions", "view_keys"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -55,6 +56,23 @@ class Instant(NamedTuple):
         return cls(day, 0, day * NANOSECONDS_PER_DAY, text)
 
 
+class Gathered(NamedTuple):
+    """What was kept of the customers for schemes (service/schemes), in their order."""
+
+    figures: Mapping[Any, Mapping[str, npt.NDArray[Any]]]
+    """By accumulation and figure."""
+    labels: Mapping[str, list[str]]
+    """The texts of label columns, by their numbers."""
+    missing: Mapping[str, int]
+    """Rows without a value, by column."""
+    available: tuple[str, ...]
+    """The columns that were there."""
+    moment: Any
+    """service.schemes.moment.Moment of transactions; None for a customers table."""
+    table: Mapping[str, npt.NDArray[Any]] = {}
+    """The columns of a customers table."""
+
+
 @dataclass
 class Population:
     """One request's customers in the order of their first appearance.
@@ -80,6 +98,7 @@ class Population:
     as_of: Instant | None = None
     history_days: float | None = None
     notices: list[Notice] = field(default_factory=list)
+    gathered: Gathered | None = None
 
     @property
     def n_fitted(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +24,9 @@ from service.identities import Identities, check_text
 from service.intake import Left
 from service.partial import from_batch, to_batch
 from service.population import Instant, Population, population_of_transactions
+from service.schemes.gathering import Gathering
+from service.schemes.moment import Moment
+from service.schemes.request import Asked
 from service.threads import ThreadTeam
 from service.zones import zone_table
 
@@ -60,6 +64,7 @@ class TransactionsIntake:
         n_shards: int,
         first_row: int = 0,
         where: RowFilter | None = None,
+        asked: Sequence[Asked] = (),
     ) -> None:
         assert plan.timestamp is not None
         assert plan.amount is not None
@@ -76,10 +81,17 @@ class TransactionsIntake:
         self._left = Left()
         self._fixed_as_of = None if as_of == "max" else self._instant(as_of, now_ns)
         self._days = DayCounts(self._unit.ticks_per_day) if as_of == "max" else None
-        self._identities = Identities(
-            self._types["customer_id"], count_rows=aggregation.occasion == "row", limits=limits, n_shards=n_shards
-        )
-        self._table = RfmTable(self._kernel_plan(), n_shards)
+        self._gathering: Gathering | None = None
+        if asked:
+            moment = Moment(self._fixed_as_of, self._unit, aggregation.tz)
+            self._gathering = Gathering(
+                asked, plan.wished, moment, self._types["amount"], limits=limits, n_shards=n_shards
+            )
+        # Accumulators need customers that are numbered; where only rows are counted, short texts need none.
+        packs = aggregation.occasion == "row" and not asked
+        self._identities = Identities(self._types["customer_id"], count_rows=packs, limits=limits, n_shards=n_shards)
+        accumulators = self._gathering.accumulators if self._gathering is not None else tuple
+        self._table = RfmTable(self._kernel_plan(), n_shards, accumulators=accumulators)
         self._queue: list[_Piece] = []
         self._lock = threading.Lock()  # of what several pieces count in: what was left out, and the days
 
@@ -164,6 +176,8 @@ class TransactionsIntake:
             orders=cols.keys_of(arrays["order_id"]) if "order_id" in arrays else None,
             keep=holes.keep,
         )
+        if self._gathering is not None:
+            rows = rows._replace(columns=self._gathering.columns(batch, ticks, arrays["amount"], holes.keep, rows_before))
         if holes.keep is not None or self._days is not None:
             with self._lock:
                 if among is not None:
@@ -205,8 +219,18 @@ class TransactionsIntake:
                 row=int(counts.first_refund_row) + 1,
             )
 
+    def _refuse_partial(self) -> None:
+        if self._gathering is not None:
+            raise RequestError(
+                ErrorCode.CONFLICTING_OPTIONS,
+                "Partial states hold recency, frequency and monetary value, and nothing of schemes: leave schemes= "
+                "out, or aggregate all rows in one request.",
+                option="schemes",
+            )
+
     def partial(self) -> pa.RecordBatch:
         """The state so far, for `absorb` elsewhere; the rows' numbers begin at this intake's `first_row`."""
+        self._refuse_partial()
         self._aggregate()
         left = self._left
         facts = {**self._facts(), "rows_in": self.rows_in, "nulls": left.nulls, "filtered": left.filtered}
@@ -218,6 +242,7 @@ class TransactionsIntake:
 
     def absorb(self, state: pa.RecordBatch) -> None:
         """Enters another intake's partial state, as if its rows had come here."""
+        self._refuse_partial()
         theirs, facts = from_batch(state, self._facts(), self._identities)
         self._table.merge(theirs, self._team.run)
         self._count_in(facts["rows_in"])
@@ -251,7 +276,7 @@ class TransactionsIntake:
         counts = self._table.counts
         if counts.overflow:
             raise self._overflow()
-        customers = self._table.finish(self._team.run, self._identities.restore)
+        customers, arranged = self._table.finish_arranged(self._team.run, self._identities.restore)
         customers = customers._replace(keys=self._identities.restore(customers.keys))
         as_of, notices = self._fixed_as_of, []
         if as_of is None and counts.rows_kept:
@@ -259,7 +284,7 @@ class TransactionsIntake:
             as_of = Instant.of_day(latest) if self._unit.is_date else Instant.of_tick(latest, self._unit.ticks_per_day)
             notices = self._as_of_notices(as_of)
         try:
-            return population_of_transactions(
+            population = population_of_transactions(
                 customers,
                 counts=counts,
                 outside_window=self._table.n_outside_window,
@@ -274,8 +299,13 @@ class TransactionsIntake:
                 notices=notices,
                 team=self._team,
             )
+            if self._gathering is not None:
+                moment = Moment(as_of, self._unit, self._aggregation.tz)
+                table = self._table.accumulators, self._table.n_numbers
+                population.gathered = self._gathering.finish(*table, arranged, moment, self._team)
         except OverflowError:
             raise self._overflow() from None
+        return population
 
     def _overflow(self) -> RequestError:
         kind = cols.amount_kind(self._types["amount"])

@@ -17,12 +17,14 @@ from proto.limits import Limits
 from proto.media import Media, Shape
 from proto.model import Model, dump_model
 from proto.options import FitOptions, ScoreOptions, parse_options
+from proto.roles import NO_WISHES
 from proto.schemas import Roles, assign
 from service.metrics import StageTimer
 from service.models import ModelStore, inline_model
 from service.outcome import Outcome
 from service.pipeline import Job, Options
 from service.readers import decode_whole, open_reader
+from service.schemes.request import check, wishes_of
 from service.threads import ThreadTeam
 from service.writers import encode
 
@@ -39,7 +41,9 @@ class Cancelled(Exception):
 def options_of(kind: type[Options], query: bytes) -> Options:
     """Options of a query string; callers repeat the same few."""
     pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, encoding="utf-8", errors="replace")
-    return parse_options(kind, pairs)
+    options = parse_options(kind, pairs)
+    check(options.schemes)
+    return options
 
 
 class Work:
@@ -107,7 +111,9 @@ class Work:
         self._job = Job(self._options, self._model, **self._job_arguments)
         if isinstance(self._options, ScoreOptions):
             self._job.require_model()
-        return assign(names, self._options, self._model if isinstance(self._options, ScoreOptions) else None)
+        scoring = self._model if isinstance(self._options, ScoreOptions) else None
+        wanted = wishes_of(self._options, scoring) if self._options.schemes else NO_WISHES
+        return assign(names, self._options, scoring, wanted)
 
     # Taking the body
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from proto.model import Model
-from proto.roles import Options, Roles, assign
+from proto.roles import NO_WISHES, Options, Roles, assign
 from service.cli.failures import UserError
 from service.cli.formats import SUFFIXES, File, open_file, unreadable
 
@@ -87,9 +87,13 @@ def _known() -> str:
 
 def open_source(paths: Sequence[Path], options: Options, model: Model | None) -> Source:
     """The files as one source; `model` is the one that scores them, if any: it says which features are needed."""
-    found = find_files(paths)
-    files = [open_file(path, lambda names, _: assign(names, options, model)) for path in found]
-    roles = assign(files[0].schema.names, options, model)
+    found, wanted = find_files(paths), NO_WISHES
+    if options.schemes:
+        from service.schemes.request import wishes_of  # with the catalogue, and numpy and Numba behind it
+
+        wanted = wishes_of(options, model)
+    files = [open_file(path, lambda names, _: assign(names, options, model, wanted)) for path in found]
+    roles = assign(files[0].schema.names, options, model, wanted)
     schemas = [_projected(file, roles.sources) for file in files]
     schema = schemas[0]
     if any(not other.equals(schema) for other in schemas[1:]):

@@ -112,6 +112,8 @@ class QuickPath:
             model = None if options.model is None else self._store.get(options.model)
         except RequestError:
             return None
+        if options.schemes:
+            return None
         return None if model is None and media is Media.JSON else Route(options, media, model, next(self._numbers))
 
     def answer(self, route: Route, body: bytes) -> QuickReply | None:

@@ -1,0 +1,38 @@
+"""Compile the accumulators by sending a few rows through each, with every kind of amount and value."""
+
+import numpy as np
+
+from kernels import records as rec
+from kernels._jit import readonly
+from kernels.accumulators import Part
+from kernels.column_sums import ColumnSums
+from kernels.distinct_values import DistinctValues
+from kernels.last_values import LastValues
+from kernels.money import Amounts
+from kernels.month_sums import MonthSums
+from kernels.purchase_days import PurchaseDays, longest_gaps, months_bought, months_of
+from kernels.window_sums import WindowSums
+
+
+def warm() -> None:
+    """Call every accumulator."""
+    days, ones = readonly(np.array([0, 0, 40, 1])), readonly(np.ones(4))
+    rows, numbers = readonly(np.arange(4, dtype=np.int32)), readonly(np.array([0, 1, 0, 1], dtype=np.int32))
+    actions = readonly(np.full(4, rec.PURCHASE, dtype=np.uint8))
+    columns = {"x": ones, "n": days, "@day": days, "@month": months_of(days), "@amount": ones}
+
+    def part(amounts: Amounts) -> Part:
+        return Part(rows, numbers, 2, rec.Batch(actions, days, readonly(amounts)), columns)  # type: ignore[arg-type]
+
+    floats = part(np.ones(4))
+    accumulators = (ColumnSums("x"), LastValues("x", is_float=True), LastValues("n", is_float=False))
+    for accumulator in (*accumulators, DistinctValues("n"), MonthSums()):
+        accumulator.add(floats)
+    WindowSums(-1, 1, exact=False).add(floats)
+    for width in (1, 2):
+        WindowSums(-1, 1, exact=True).add(part(np.ones((4, width), dtype=np.int64)))
+    bought = PurchaseDays()
+    bought.add(floats)
+    by_customer = bought.by_customer(2)
+    months_bought(by_customer, 0)
+    longest_gaps(by_customer)

@@ -1,0 +1,199 @@
+"""What schemes can have kept per customer while rows pass: each a column's name, and the accumulator that keeps it.
+
+Equal ones of several schemes are kept once. A table with one row per customer gives the same values where a single row
+tells them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from kernels.accumulators import Accumulator
+from kernels.column_sums import ColumnSums
+from kernels.distinct_values import DistinctValues
+from kernels.last_values import LastValues
+from kernels.money import sums_to_float
+from kernels.month_sums import AMOUNT_COLUMN, MONTH_COLUMN, MonthSums
+from kernels.purchase_days import DAY_COLUMN, PurchaseDays, longest_gaps, months_bought
+from kernels.window_sums import WindowSums
+from service.schemes.moment import Moment
+
+__all__ = [
+    "Accumulation",
+    "AmountInWindow",
+    "AmountsByMonth",
+    "Days",
+    "Distinct",
+    "Figures",
+    "Last",
+    "Sum",
+]
+
+Figures = dict[str, npt.NDArray[Any]]
+"""By name, each one value per customer; an accumulation of one figure calls it `value`."""
+
+Columns = Mapping[str, npt.NDArray[Any]]
+
+
+class Setup(NamedTuple):
+    """What accumulators need to know of the request."""
+
+    moment: Moment
+    amount_kind: str
+    """float, integer or decimal."""
+    amount_scale: int
+    """Decimals of a decimal amount."""
+    kinds: Mapping[str, str]
+    """The kind of each column beside the base's, by our name."""
+
+
+class Accumulation(Protocol):
+    """One kind of state per customer, for one column or the amounts; equal ones are the same."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns it reads beside times and amounts: by our name, or derived: @day, @month, @amount."""
+
+    def make(self, setup: Setup) -> Accumulator:
+        """An accumulator for one shard."""
+
+    def figures(self, accumulator: Any, n: int, setup: Setup) -> Figures:
+        """What it holds of customers 0 … n − 1; `setup` knows as_of by now."""
+
+    def of_table(self, columns: Columns) -> Figures | None:
+        """The same from the columns of a customers table; None where they cannot tell."""
+
+
+@dataclass(frozen=True)
+class Sum:
+    """The sum of a number column over a customer's purchase rows; NaN where no row has a value."""
+
+    column: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (self.column,)
+
+    def make(self, setup: Setup) -> ColumnSums:
+        return ColumnSums(self.column)
+
+    def figures(self, accumulator: Any, n: int, setup: Setup) -> Figures:
+        return {"value": accumulator.sums(n)}
+
+    def of_table(self, columns: Columns) -> Figures | None:
+        return {"value": columns[self.column]}
+
+
+@dataclass(frozen=True)
+class Last:
+    """A customer's last value of a column by (timestamp, arrival): float64, NaN where none (numbers, flags: 0 or 1),
+    or int64, MISSING where none (labels: the number of the text in `View.labels`; times: microseconds; ids)."""
+
+    column: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (self.column,)
+
+    def make(self, setup: Setup) -> LastValues:
+        return LastValues(self.column, is_float=setup.kinds[self.column] in ("number", "flag"))
+
+    def figures(self, accumulator: Any, n: int, setup: Setup) -> Figures:
+        return {"value": accumulator.values(n)}
+
+    def of_table(self, columns: Columns) -> Figures | None:
+        return {"value": columns[self.column]}
+
+
+@dataclass(frozen=True)
+class Distinct:
+    """How many distinct values of an id or label column a customer's purchase rows have."""
+
+    column: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (self.column,)
+
+    def make(self, setup: Setup) -> DistinctValues:
+        return DistinctValues(self.column)
+
+    def figures(self, accumulator: Any, n: int, setup: Setup) -> Figures:
+        return {"value": accumulator.counts(n)}
+
+    def of_table(self, columns: Columns) -> Figures | None:
+        return None
+
+
+@dataclass(frozen=True)
+class AmountInWindow:
+    """The net amount in (as_of − from_days, as_of − to_days]; exact for integers and decimals, as the base's sums."""
+
+    from_days: float
+    to_days: float = 0.0
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return ()
+
+    def make(self, setup: Setup) -> WindowSums:
+        window = setup.moment.tick_before(self.from_days), setup.moment.tick_before(self.to_days)
+        return WindowSums(*window, exact=setup.amount_kind != "float")
+
+    def figures(self, accumulator: Any, n: int, setup: Setup) -> Figures:
+        if accumulator.overflow:
+            raise OverflowError
+        sums = accumulator.sums(n)
+        return {"value": sums if setup.amount_kind == "float" else sums_to_float(sums, setup.amount_scale)}
+
+    def of_table(self, columns: Columns) -> Figures | None:
+        return None
+
+
+@dataclass(frozen=True)
+class AmountsByMonth:
+    """The net amount by month of the year, float64[n, 12], January first; sums of floats in the order of the rows."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (MONTH_COLUMN, AMOUNT_COLUMN)
+
+    def make(self, setup: Setup) -> MonthSums:
+        return MonthSums()
+
+    def figures(self, accumulator: Any, n: int, setup: Setup) -> Figures:
+        return {"value": accumulator.sums(n)}
+
+    def of_table(self, columns: Columns) -> Figures | None:
+        return None
+
+
+@dataclass(frozen=True)
+class Days:
+    """A customer's distinct purchase days in the shop's zone.
+
+    `first_month`: 12 · year + month of the first one (MISSING without a purchase); `months`: distinct calendar months
+    with a purchase among those that are over at as_of; `longest_gap`: days between one and the next at most (NaN with
+    fewer than two); `days`: how many there are.
+    """
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (DAY_COLUMN,)
+
+    def make(self, setup: Setup) -> PurchaseDays:
+        return PurchaseDays()
+
+    def figures(self, accumulator: Any, n: int, setup: Setup) -> Figures:
+        by_customer = accumulator.by_customer(n)
+        first, months = months_bought(by_customer, setup.moment.last_whole_month())
+        days = np.diff(by_customer.starts)
+        return {"first_month": first, "months": months, "longest_gap": longest_gaps(by_customer), "days": days}
+
+    def of_table(self, columns: Columns) -> Figures | None:
+        return None

@@ -1,0 +1,143 @@
+"""The columns of a batch that schemes read, as arrays for the accumulators: numbers as float64, all others as int64."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from kernels.accumulators import MISSING
+from kernels.month_sums import AMOUNT_COLUMN, MONTH_COLUMN
+from kernels.purchase_days import DAY_COLUMN, months_of
+from kernels.recency import local_days
+from proto.limits import Limits, over
+from proto.roles import Wished
+from service import columns as cols
+from service.identities import Identities
+from service.schemes.moment import Moment
+from service.text_values import bad_value
+from service.zones import zone_table
+
+__all__ = ["MAX_LABELS", "ExtraColumns", "derived"]
+
+MAX_LABELS = 10_000  # distinct texts of one label column
+_TEXTS = pa.dictionary(pa.int32(), pa.utf8())
+_MICROSECONDS = pa.timestamp("us")
+
+
+class ExtraColumns:
+    """What columns beside the base's become; the texts seen so far have numbers. In any thread."""
+
+    def __init__(self, extras: Iterable[Wished], limits: Limits, n_shards: int = 1) -> None:
+        self.extras = {extra.name: extra for extra in extras}
+        self._limits = limits
+        self._texts = {
+            extra.name: Identities(_TEXTS, count_rows=False, limits=limits, n_shards=n_shards)
+            for extra in self.extras.values()
+            if extra.kind in ("label", "id")
+        }
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """What each column holds, by our name."""
+        return {name: extra.kind for name, extra in self.extras.items()}
+
+    def arrays(self, batch: pa.RecordBatch, rows_before: int) -> dict[str, npt.NDArray[Any]]:
+        """By our name float64[n] (NaN: missing) of numbers and flags, int64[n] (MISSING) of all others."""
+        return {
+            name: self._array(extra, batch.column(extra.column), rows_before) for name, extra in self.extras.items()
+        }
+
+    def _array(self, extra: Wished, array: pa.Array, rows_before: int) -> npt.NDArray[Any]:
+        if extra.kind == "number":
+            return _finite(cols.feature_array(array))
+        if extra.kind == "flag":
+            return _flags(array, extra.column, rows_before)
+        if extra.kind == "time":
+            return _filled(array.cast(pa.date32()) if pa.types.is_date64(array.type) else array)
+        if cols.is_fixed_id(array.type):
+            keys: Any = cols.keys_of(array)
+        else:
+            keys = self._texts[extra.name].keys_of(array)
+        codes: npt.NDArray[np.int64] = keys.bits.view(np.int64)
+        valid = cols.validity(array)
+        return codes if valid is None else np.where(valid, codes, MISSING)
+
+    def labels(self, name: str, codes: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], list[str]]:
+        """(codes by text: int64[n], MISSING where none; the texts in their order) of the numbers that labels became.
+
+        Numbers depend on which thread saw a text first; their order by text does not.
+        """
+        used = np.unique(codes[codes != MISSING])
+        if len(used) > MAX_LABELS:
+            remedy = f"{self.extras[name].column} is to hold labels, few texts that many customers share."
+            raise over("the number of labels", len(used), MAX_LABELS, remedy)
+        if not len(used):
+            return codes, []
+        keys: Any = self._texts[name].restore(self._texts[name].as_keys(used))
+        data = keys.data.tobytes()
+        spans = zip(keys.starts.tolist(), keys.lengths.tolist(), strict=True)
+        texts = [data[start : start + length].decode() for start, length in spans]
+        order = sorted(range(len(texts)), key=texts.__getitem__)
+        ranks = np.empty(len(texts), np.int64)
+        ranks[order] = np.arange(len(texts))
+        there = codes != MISSING
+        found = np.full(len(codes), MISSING, np.int64)
+        found[there] = ranks[np.searchsorted(used, codes[there])]
+        return found, [texts[i] for i in order]
+
+
+def _finite(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Infinities as missing: no sum or ratio can be made of them."""
+    infinite = np.isinf(values)
+    return np.where(infinite, np.nan, values) if infinite.any() else values
+
+
+def _flags(array: pa.Array, column: str, rows_before: int) -> npt.NDArray[np.float64]:
+    if pa.types.is_boolean(array.type):
+        array = array.cast(pa.int8())
+    values = cols.feature_array(array)
+    odd = ~((values == 0) | (values == 1) | np.isnan(values))
+    if odd.any():
+        i = int(np.argmax(odd))
+        raise bad_value(
+            column, rows_before + i + 1, array[i].as_py(), "true or false", "Send true or false, or 1 or 0."
+        )
+    return values
+
+
+def _filled(times: pa.Array) -> npt.NDArray[np.int64]:
+    """Times as microseconds since 1970, a date as its midnight in UTC."""
+    values = cols.ticks_of(times)
+    unit = cols.time_unit(times.type)
+    per_day = 86_400 * 10**6
+    if unit.ticks_per_day > per_day:
+        micros = values // (unit.ticks_per_day // per_day)
+    else:
+        micros = values * (per_day // unit.ticks_per_day)
+    valid = cols.validity(times)
+    return micros if valid is None else np.where(valid, micros, MISSING)
+
+
+def derived(
+    wanted: set[str], moment: Moment, ticks: npt.NDArray[np.int64], amounts: pa.Array
+) -> dict[str, npt.NDArray[Any]]:
+    """The columns that follow from times and amounts, those wanted: @day, @month (in the shop's zone), @amount."""
+    found: dict[str, npt.NDArray[Any]] = {}
+    if wanted & {DAY_COLUMN, MONTH_COLUMN}:
+        days = ticks
+        if not moment.unit.is_date:
+            zone = zone_table(moment.tz)
+            per_second = moment.unit.ticks_per_day // 86_400
+            per_day = moment.unit.ticks_per_day
+            days = local_days(ticks, per_day, zone.transitions * per_second, zone.offsets * per_second)
+        if DAY_COLUMN in wanted:
+            found[DAY_COLUMN] = days
+        if MONTH_COLUMN in wanted:
+            found[MONTH_COLUMN] = months_of(days)
+    if AMOUNT_COLUMN in wanted:
+        found[AMOUNT_COLUMN] = cols.feature_array(amounts)
+    return found

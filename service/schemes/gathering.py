@@ -1,0 +1,145 @@
+"""What is kept of a request for its schemes: columns decoded batch by batch, accumulated, and listed at the end."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from kernels.accumulators import MISSING, Accumulator
+from kernels.listing import Arranged
+from proto.limits import Limits
+from proto.roles import Wished
+from service import columns as cols
+from service.population import Gathered
+from service.schemes.accumulations import Accumulation, Figures, Last, Setup
+from service.schemes.decoding import ExtraColumns, derived
+from service.schemes.moment import Moment
+from service.schemes.request import Asked
+from service.threads import ThreadTeam
+
+__all__ = ["Gathering", "TableGathering", "accumulations_of"]
+
+Bools = npt.NDArray[np.bool_]
+
+
+def accumulations_of(one: Asked, available: Iterable[str]) -> dict[str, Accumulation]:
+    """What a scheme wants to have kept, by its names for it."""
+    return one.scheme.accumulate(one.given, frozenset(available))
+
+
+def _counted(missing: dict[str, int], arrays: Mapping[str, npt.NDArray[Any]], keep: Bools | None) -> None:
+    """Adds the rows without a value, by column, of those that are kept."""
+    for name, values in arrays.items():
+        lacking = np.isnan(values) if values.dtype == np.float64 else values == MISSING
+        if keep is not None:
+            lacking &= keep
+        if lacking.any():
+            missing[name] = missing.get(name, 0) + int(np.count_nonzero(lacking))
+
+
+class Gathering:
+    """The schemes' share of an intake of transactions. `columns` runs in any thread."""
+
+    def __init__(
+        self,
+        asked: Sequence[Asked],
+        extras: Sequence[Wished],
+        moment: Moment,
+        amount_type: pa.DataType,
+        *,
+        limits: Limits,
+        n_shards: int,
+    ) -> None:
+        self._columns = ExtraColumns(extras, limits, n_shards)
+        names = self._columns.extras
+        wanted = dict.fromkeys(one for ask in asked for one in accumulations_of(ask, names).values())
+        self._accumulations: list[Accumulation] = list(wanted)
+        self._derived = {name for one in self._accumulations for name in one.columns if name.startswith("@")}
+        kind = cols.amount_kind(amount_type)
+        scale = amount_type.scale if kind == "decimal" else 0
+        self._setup = Setup(moment, kind, scale, self._columns.kinds)
+        self._missing: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def accumulators(self) -> list[Accumulator]:
+        """Those of one shard, in the order of the accumulations."""
+        return [one.make(self._setup) for one in self._accumulations]
+
+    def columns(
+        self,
+        batch: pa.RecordBatch,
+        ticks: npt.NDArray[np.int64],
+        amounts: pa.Array,
+        keep: Bools | None,
+        rows_before: int,
+    ) -> dict[str, npt.NDArray[Any]]:
+        """The columns of a batch as the accumulators take them."""
+        arrays = self._columns.arrays(batch, rows_before)
+        with self._lock:
+            _counted(self._missing, arrays, keep)
+        return arrays | derived(self._derived, self._setup.moment, ticks, amounts)
+
+    def finish(
+        self,
+        shards: Sequence[Sequence[Accumulator]],
+        n_numbers: Sequence[int],
+        arranged: Sequence[Arranged],
+        moment: Moment,
+        team: ThreadTeam,
+    ) -> Gathered:
+        """What the shards hold, one value per listed customer at its place. OverflowError for a sum beyond 128 bits."""
+        n, setup = sum(len(places) for _, places in arranged), self._setup._replace(moment=moment)
+        gathered: dict[Accumulation, Figures] = {one: {} for one in self._accumulations}
+        labels: dict[str, list[str]] = {}
+
+        def place(i: int, one: Accumulation) -> None:
+            for shard, n_shard, (slots, places) in zip(shards, n_numbers, arranged, strict=True):
+                for name, values in one.figures(shard[i], n_shard, setup).items():
+                    if name not in gathered[one]:
+                        gathered[one][name] = np.empty((n, *values.shape[1:]), values.dtype)
+                    gathered[one][name][places] = values[slots]
+
+        team.run([partial(place, i, one) for i, one in enumerate(self._accumulations)])
+        for one, figures in gathered.items():
+            if isinstance(one, Last) and setup.kinds[one.column] == "label":
+                figures["value"], labels[one.column] = self._columns.labels(one.column, figures["value"])
+        return Gathered(gathered, labels, self._missing, tuple(self._columns.extras), moment)
+
+
+class TableGathering:
+    """The schemes' share of an intake of a customers table."""
+
+    def __init__(self, asked: Sequence[Asked], extras: Sequence[Wished], limits: Limits) -> None:
+        self._asked = asked
+        self._columns = ExtraColumns(extras, limits)
+        self._parts: dict[str, list[npt.NDArray[Any]]] = {name: [] for name in self._columns.extras}
+        self._missing: dict[str, int] = {}
+
+    def add(self, batch: pa.RecordBatch, keep: Bools | None, rows_before: int) -> None:
+        """Takes the columns of the rows that are kept (None: all)."""
+        arrays = self._columns.arrays(batch, rows_before)
+        _counted(self._missing, arrays, keep)
+        for name, values in arrays.items():
+            self._parts[name].append(values if keep is None else values[keep])
+
+    def finish(self) -> Gathered:
+        kinds = self._columns.kinds
+        columns: dict[str, npt.NDArray[Any]] = {}
+        labels: dict[str, list[str]] = {}
+        for name, parts in self._parts.items():
+            dtype = np.float64 if kinds[name] in ("number", "flag") else np.int64
+            columns[name] = np.concatenate(parts) if parts else np.empty(0, dtype)
+            if kinds[name] == "label":
+                columns[name], labels[name] = self._columns.labels(name, columns[name])
+        gathered: dict[Accumulation, Figures] = {}
+        for one in (one for ask in self._asked for one in accumulations_of(ask, columns).values()):
+            figures = one.of_table(columns)
+            if figures is not None:
+                gathered[one] = figures
+        return Gathered(gathered, labels, self._missing, tuple(columns), None, columns)

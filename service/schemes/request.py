@@ -1,0 +1,177 @@
+"""The schemes that a request asks for: its options held against the catalogue, and against the model that scores."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from proto.errors import ErrorCode, RequestError
+from proto.model import Model
+from proto.options import FitOptions, ScoreOptions, SegmentOptions
+from proto.roles import Wish, Wishes
+from service.schemes.catalogue import named
+from service.schemes.parameters import Parameter
+from service.schemes.scheme import Scheme
+
+__all__ = ["Asked", "asked_by", "check", "check_times", "wishes_of"]
+
+Options = FitOptions | SegmentOptions | ScoreOptions
+
+
+class Asked(NamedTuple):
+    """One scheme with its parameters, those not given by default; `frozen` comes from the model that scores."""
+
+    scheme: Scheme
+    given: dict[str, Any]
+    frozen: Mapping[str, Any] | None
+
+
+def check(schemes: Mapping[str, Mapping[str, str]]) -> None:
+    """RequestError for a scheme or parameter that is not in the catalogue, or for a value that cannot be used."""
+    for name, texts in schemes.items():
+        _read(named(name), texts)
+
+
+def _read(scheme: Scheme, texts: Mapping[str, str]) -> dict[str, Any]:
+    """The parameters that are given."""
+    parameters = {parameter.name: parameter for parameter in scheme.parameters}
+    given = {}
+    for name, text in texts.items():
+        option = f"{scheme.name}.{name}"
+        if name not in parameters:
+            near = difflib.get_close_matches(name, parameters, 3, 0.5)
+            perhaps = f" Perhaps {' or '.join(f'{scheme.name}.{one}' for one in near)} is meant." if near else ""
+            there = ", ".join(f"{scheme.name}.{one}" for one in parameters) or "none"
+            raise RequestError(
+                ErrorCode.UNKNOWN_OPTION,
+                f"The scheme {scheme.name} has no parameter {name!r}.{perhaps} Its parameters: {there}.",
+                option=option,
+                wanted=list(parameters),
+            )
+        try:
+            given[name] = parameters[name].read(text)
+        except (ValueError, OverflowError):
+            raise _unfit(parameters[name], option, text) from None
+    return given
+
+
+def _unfit(parameter: Parameter, option: str, text: str) -> RequestError:
+    return RequestError(
+        ErrorCode.BAD_OPTION,
+        f"{option}={text} cannot be used: it is {parameter.form}.",
+        option=option,
+        found=text,
+        wanted=parameter.form,
+    )
+
+
+def asked_by(options: Options, model: Model | None) -> list[Asked]:
+    """The schemes asked for. Scoring takes parameters and cuts from the model; RequestError where it lacks them."""
+    if isinstance(options, ScoreOptions):
+        return [_of_model(name, texts, model) for name, texts in options.schemes.items()]
+    found = []
+    for name, texts in options.schemes.items():
+        scheme = named(name)
+        defaults = {parameter.name: parameter.default for parameter in scheme.parameters}
+        found.append(Asked(scheme, defaults | _read(scheme, texts), None))
+    return found
+
+
+def _of_model(name: str, texts: Mapping[str, str], model: Model | None) -> Asked:
+    scheme = named(name)
+    given = _read(scheme, texts)
+    inside = (model.schemes if model is not None else None) or {}
+    if name not in inside:
+        has = f"it has {', '.join(inside)}" if inside else "it has none"
+        raise RequestError(
+            ErrorCode.CONFLICTING_OPTIONS,
+            f"schemes={name} is asked for, but the model was fitted without it ({has}): its cuts are those of the "
+            f"fitted customers. Fit again with schemes={','.join([*inside, name])}.",
+            option="schemes",
+            found=name,
+            wanted=list(inside),
+        )
+    kept = inside[name]
+    parameters = {parameter.name: parameter for parameter in scheme.parameters}
+    if set(kept.parameters) != set(parameters):
+        raise RequestError(
+            ErrorCode.BAD_MODEL,
+            f"The model has the scheme {name} with parameters that this service does not know; fit again.",
+            found=sorted(kept.parameters),
+            wanted=sorted(parameters),
+        )
+    for parameter, value in given.items():
+        fixed = kept.parameters[parameter]
+        if value != fixed:
+            written = "without it" if fixed is None else f"with {parameters[parameter].written(fixed)}"
+            raise RequestError(
+                ErrorCode.CONFLICTING_OPTIONS,
+                f"{name}.{parameter}={parameters[parameter].written(value)} contradicts the model, which was fitted "
+                f"{written}: the model fixes it. Leave it out, or fit again.",
+                option=f"{name}.{parameter}",
+                found=value,
+                wanted=fixed,
+            )
+    return Asked(scheme, dict(kept.parameters), kept.frozen)
+
+
+def check_times(asked: Iterable[Asked], as_of: str | None, window_days: float | None) -> None:
+    """RequestError where a scheme looks back from an as_of that is not known, or further than the window reaches."""
+    for one in asked:
+        if one.scheme.looks_back_days is None:
+            continue
+        if as_of == "max":
+            raise RequestError(
+                ErrorCode.CONFLICTING_OPTIONS,
+                f"schemes={one.scheme.name} needs an explicit as_of= (a date, a time, or now): rows are not kept, so "
+                "its windows must be known when they arrive.",
+                option="as_of",
+                found="max",
+            )
+        days = one.scheme.looks_back_days(one.given)
+        if window_days is not None and days > window_days:
+            raise RequestError(
+                ErrorCode.CONFLICTING_OPTIONS,
+                f"schemes={one.scheme.name} looks back {days:g} days, but window={window_days:g}d leaves older rows "
+                "out. Take a wider window, or none.",
+                option="window",
+                found=window_days,
+                wanted=days,
+            )
+
+
+def wishes_of(options: Options, model: Model | None) -> Wishes:
+    """The columns that the schemes asked for read beside the base's."""
+    return wishes(asked_by(options, model))
+
+
+def wishes(asked: Iterable[Asked]) -> Wishes:
+    """The same of schemes at hand."""
+    rows: dict[str, Wish] = {}
+    table: dict[str, Wish] = {}
+    any_of, rows_only = [], []
+    for scheme, given, _ in asked:
+        why = f"schemes={scheme.name}"
+        for column in scheme.columns_for(given):
+            wish = Wish(column.name, column.kind, column.is_needed, why)
+            for wanted in (rows, table):
+                before = wanted.get(column.name)
+                if before is None or (wish.is_needed and not before.is_needed):
+                    wanted[column.name] = wish
+        if scheme.table is None:
+            rows_only.append(scheme.name)
+        else:
+            table |= {name: Wish(name, "number", True, why) for name in scheme.table}
+        if scheme.any_of:
+            any_of.append((scheme.any_of, why))
+    return Wishes(tuple(rows.values()), tuple(table.values()), tuple(any_of), _refused_table(rows_only))
+
+
+def _refused_table(names: list[str]) -> str:
+    if not names:
+        return ""
+    return (
+        f"schemes={','.join(names)} cannot be told from a table with one row per customer: when each purchase was made "
+        "is missing. Send transactions (customer_id, timestamp, amount)."
+    )
