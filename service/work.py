@@ -42,7 +42,7 @@ def options_of(kind: type[Options], query: bytes) -> Options:
     """Options of a query string; callers repeat the same few."""
     pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True, encoding="utf-8", errors="replace")
     options = parse_options(kind, pairs)
-    check(options.schemes)
+    check(options)
     return options
 
 

@@ -97,14 +97,18 @@ def _summarise(view: View, found: Classified, given: Given, frozen: Frozen) -> d
     return {"recent": recent, "earlier": earlier, "ratio": ratio, "shop_ratio": frozen["shop_ratio"]}
 
 
+def _contradiction(given: Given) -> str | None:
+    return "growth.fast is below growth.steady." if given["fast"] < given["steady"] else None
+
+
 SCHEME = Scheme(
     name="growth",
     title=Text("Growth: more or less than before", "成长性: 比以前买得多还是少"),
     question=Text("Who grows, who fades, who came back?", "谁在增长, 谁在衰退, 谁已回流?"),
     formula="recent = net spend in (as_of − W, as_of], earlier = in (as_of − 2W, as_of − W] (year_ago: the same W days "
     "365 days before). ratio = recent ÷ earlier, with relative=true ÷ the shop's own ratio, frozen. In this order: "
-    "first purchase less than 2W ago (year_ago: W + 365): new; both ≤ 0: inactive; earlier ≤ 0: reactivated; ratio ≥ fast; "
-    "≥ steady; else declining. Without a ratio of the shop, or without a purchase: unknown.",
+    "first purchase less than 2W ago (year_ago: W + 365): new; both ≤ 0: inactive; earlier ≤ 0: reactivated; ratio ≥ "
+    "fast; ≥ steady; else declining. Without a ratio of the shop, or without a purchase: unknown.",
     classes=_CLASSES,
     accumulate=_accumulate,
     freeze=_freeze,
@@ -135,5 +139,6 @@ SCHEME = Scheme(
         Figure("recent", "float", Text("Net spend in the last W days.", "最近W天净消费。")),
         Figure("earlier", "float", Text("Net spend in the W days compared with.", "对比的W天净消费。")),
     ),
+    contradiction=_contradiction,
     looks_back_days=_looks_back,
 )

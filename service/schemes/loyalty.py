@@ -79,17 +79,24 @@ def _summarise(view: View, found: Classified, given: Given, frozen: Frozen) -> d
     return {"mean_share": float(known.mean()) if len(known) else None}
 
 
+def _contradiction(given: Given) -> str | None:
+    if given["sustained"] < given["intermittent"]:
+        return "loyalty.sustained is below loyalty.intermittent."
+    return None
+
+
 SCHEME = Scheme(
     name="loyalty",
     title=Text("Loyalty: months with a purchase", "忠诚度: 有购买的月份"),
     question=Text("Who comes month after month, and who only now and then?", "谁月月光顾, 谁偶尔才来?"),
     formula="share = calendar months with a purchase ÷ all months, from the month of the first purchase to the last "
-    "one that is over at as_of, in tz. ≥ sustained, ≥ intermittent, else not loyal; with fewer than least_months: too new. "
-    "longest_gap_days: between one purchase day and the next, null with fewer than two.",
+    "one that is over at as_of, in tz. ≥ sustained, ≥ intermittent, else not loyal; with fewer than least_months: too "
+    "new. longest_gap_days: between one purchase day and the next, null with fewer than two.",
     classes=_CLASSES,
     accumulate=_accumulate,
     classify=_classify,
     summarise=_summarise,
+    contradiction=_contradiction,
     parameters=(
         Parameter(
             "sustained", "number", 0.5, "From this share of months on: sustained.", "达到该月份占比为持续忠诚。", 0, 1

@@ -34,6 +34,8 @@ class Parameter(NamedTuple):
     least: float = -math.inf
     most: float = math.inf
     choices: tuple[str, ...] = ()
+    example: str = ""
+    """A value as it is written; needed where there is no default and the scheme cannot do without."""
 
     @property
     def form(self) -> str:

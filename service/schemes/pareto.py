@@ -116,6 +116,10 @@ def _whale(profit: Floats, given: Given) -> dict[str, Any]:
     }
 
 
+def _contradiction(given: Given) -> str | None:
+    return "pareto.b is below pareto.a: B customers come after A customers." if given["b"] < given["a"] else None
+
+
 SCHEME = Scheme(
     name="pareto",
     title=Text("20/80: who brings the revenue", "二八分析: 谁带来收入"),
@@ -159,5 +163,6 @@ SCHEME = Scheme(
             "profit", "float", Text("Net spend less cost; where there is a cost column.", "净消费减成本, 需有成本列。")
         ),
     ),
+    contradiction=_contradiction,
     table=("monetary",),
 )

@@ -27,9 +27,11 @@ class Asked(NamedTuple):
     frozen: Mapping[str, Any] | None
 
 
-def check(schemes: Mapping[str, Mapping[str, str]]) -> None:
+def check(options: Options) -> None:
     """RequestError for a scheme or parameter that is not in the catalogue, or for a value that cannot be used."""
-    for name, texts in schemes.items():
+    if not isinstance(options, ScoreOptions):
+        asked_by(options, None)
+    for name, texts in options.schemes.items():
         _read(named(name), texts)
 
 
@@ -74,7 +76,11 @@ def asked_by(options: Options, model: Model | None) -> list[Asked]:
     for name, texts in options.schemes.items():
         scheme = named(name)
         defaults = {parameter.name: parameter.default for parameter in scheme.parameters}
-        found.append(Asked(scheme, defaults | _read(scheme, texts), None))
+        given = defaults | _read(scheme, texts)
+        wrong = scheme.contradiction(given)
+        if wrong is not None:
+            raise RequestError(ErrorCode.BAD_OPTION, f"schemes={name}: {wrong}", option="schemes", found=dict(texts))
+        found.append(Asked(scheme, given, None))
     return found
 
 

@@ -58,6 +58,8 @@ class Column(NamedTuple):
     kind: WishKind
     what: Text
     is_needed: bool = True
+    examples: tuple[str, ...] = ("north", "south", "east")
+    """Of a label column: texts that it may hold."""
 
 
 class Figure(NamedTuple):
@@ -83,6 +85,10 @@ Summarised = dict[str, Any]
 
 def _nothing_frozen(view: View, given: Given) -> Frozen:
     return {}
+
+
+def _nothing_wrong(given: Given) -> str | None:
+    return None
 
 
 def _nothing_summarised(view: View, found: Classified, given: Given, frozen: Frozen) -> Summarised:
@@ -116,6 +122,8 @@ class Scheme:
     figures: tuple[Figure, ...] = ()
     table: tuple[str, ...] | None = None
     looks_back_days: Callable[[Given], float] | None = None
+    contradiction: Callable[[Given], str | None] = _nothing_wrong
+    """What is wrong with parameters that are each fine, in a sentence; None for nothing."""
     columns_of: Callable[[Given], tuple[Column, ...]] | None = None
     """The columns where they depend on parameters; `columns` then is what the catalogue shows."""
     classes_of: Callable[[Given, Frozen], tuple[SchemeClass, ...]] | None = None
