@@ -42,6 +42,7 @@ contract: $(VENV)/.installed-dev ## Write proto/openapi.json, the golden files a
 	$(BIN)/python -m service.contract
 	$(BIN)/python -m tests.wire.golden
 	$(BIN)/python -m proto.describe
+	$(BIN)/python -m service.schemes.describe
 
 bench: $(VENV)/.installed-bench ## Measure against the peers: PART=aggregate (…; default all but scale), QUICK=1
 	@$(BIN)/python -m loadtests.bench $(if $(PART),--part "$(PART)") $(if $(QUICK),--quick) $(OPTIONS)

@@ -17,10 +17,10 @@ from proto.limits import over
 from proto.model import Model
 from proto.options import INPUT_COLUMNS, FitOptions, ScoreOptions, SegmentOptions
 from proto.where import column_kinds, columns_of, parse_where, source_of
+from proto.wishes import NO_WISHES, Wished, Wishes
 
 __all__ = [
     "MAX_COLUMNS",
-    "NO_WISHES",
     "TRANSACTION_FEATURES",
     "Extra",
     "Kind",
@@ -28,10 +28,6 @@ __all__ = [
     "Roles",
     "ValueKind",
     "Wanted",
-    "Wish",
-    "WishKind",
-    "Wished",
-    "Wishes",
     "assign",
 ]
 
@@ -42,8 +38,6 @@ Options = SegmentOptions | FitOptions | ScoreOptions
 Kind = Literal["transactions", "customers"]
 ValueKind = Literal["id", "time", "number", "text", "flag"]
 """What a column's values are, for formats that have no types: CSV and, in part, JSON."""
-WishKind = Literal["number", "flag", "label", "id", "time"]
-"""What a column that a scheme reads holds: a number, true or false, one of few texts, an id, a time."""
 
 
 class Extra(NamedTuple):
@@ -51,38 +45,6 @@ class Extra(NamedTuple):
 
     column: str
     kind: ValueKind
-
-
-class Wished(NamedTuple):
-    """A column that schemes read: our name for it, the sender's, and what it holds."""
-
-    name: str
-    column: str
-    kind: WishKind
-
-
-class Wish(NamedTuple):
-    """A column that is wanted beside the base's. A name that ends in * stands for all that begin so."""
-
-    name: str
-    kind: WishKind
-    is_needed: bool
-    why: str
-    """Who wants it, such as schemes=breadth."""
-
-
-class Wishes(NamedTuple):
-    """What is wanted of transactions, and of a customers table."""
-
-    rows: tuple[Wish, ...] = ()
-    table: tuple[Wish, ...] = ()
-    any_of: tuple[tuple[tuple[str, ...], str], ...] = ()
-    """(names, why): at least one of each group must be there."""
-    rows_only: str = ""
-    """Why a customers table will not do; empty where it does."""
-
-
-NO_WISHES = Wishes()
 
 
 class Roles(NamedTuple):

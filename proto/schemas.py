@@ -15,18 +15,15 @@ from proto.model import Model
 from proto.options import OUTPUT_FIELDS
 from proto.roles import (
     MAX_COLUMNS,
-    NO_WISHES,
     TRANSACTION_FEATURES,
     Extra,
     Kind,
     Options,
     Roles,
     Wanted,
-    Wished,
-    Wishes,
-    WishKind,
     assign,
 )
+from proto.wishes import NO_WISHES, Wished, Wishes, WishKind
 
 __all__ = [
     "LABEL",

@@ -43,7 +43,13 @@ def by_hash(hashes: npt.NDArray[np.uint64], most: int) -> Ints:
 
 def _recorded(options: Options, aggregation: Aggregation | None) -> dict[str, Any]:
     """The options that are not the default, as the model records them: those that had an effect on it."""
-    without_effect = {"columns", "fields", "lang", "schemes", *(("as_of", *AGGREGATION_OPTIONS) if aggregation is None else ())}
+    without_effect = {
+        "columns",
+        "fields",
+        "lang",
+        "schemes",
+        *(("as_of", *AGGREGATION_OPTIONS) if aggregation is None else ()),
+    }
     return options.model_dump(mode="json", exclude_defaults=True, exclude=without_effect)
 
 

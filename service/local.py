@@ -11,7 +11,8 @@ from kernels.warmup import warm_up
 from proto.limits import Limits
 from proto.model import Model
 from proto.options import ScoreOptions
-from proto.roles import NO_WISHES, assign
+from proto.roles import assign
+from proto.wishes import NO_WISHES
 from service.arrow_reader import canonical, canonical_schema
 from service.outcome import Outcome
 from service.pipeline import Job, Kind, Options

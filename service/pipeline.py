@@ -11,9 +11,9 @@ from proto.errors import ErrorCode, RequestError
 from proto.limits import Limits
 from proto.model import Aggregation, Model, seal
 from proto.options import AGGREGATION_OPTIONS, FitOptions, ScoreOptions, SegmentOptions
-from proto.roles import NO_WISHES
 from proto.schemas import Plan, output_schema, resolve
 from proto.summary import Summary
+from proto.wishes import NO_WISHES
 from service.customers_intake import CustomersIntake
 from service.features import check_feature_options
 from service.filtering import RowFilter

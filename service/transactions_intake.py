@@ -177,7 +177,9 @@ class TransactionsIntake:
             keep=holes.keep,
         )
         if self._gathering is not None:
-            rows = rows._replace(columns=self._gathering.columns(batch, ticks, arrays["amount"], holes.keep, rows_before))
+            rows = rows._replace(
+                columns=self._gathering.columns(batch, ticks, arrays["amount"], holes.keep, rows_before)
+            )
         if holes.keep is not None or self._days is not None:
             with self._lock:
                 if among is not None:

@@ -17,8 +17,8 @@ from proto.limits import Limits
 from proto.media import Media, Shape
 from proto.model import Model, dump_model
 from proto.options import FitOptions, ScoreOptions, parse_options
-from proto.roles import NO_WISHES
 from proto.schemas import Roles, assign
+from proto.wishes import NO_WISHES
 from service.metrics import StageTimer
 from service.models import ModelStore, inline_model
 from service.outcome import Outcome

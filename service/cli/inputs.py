@@ -14,7 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from proto.model import Model
-from proto.roles import NO_WISHES, Options, Roles, assign
+from proto.roles import Options, Roles, assign
+from proto.wishes import NO_WISHES
 from service.cli.failures import UserError
 from service.cli.formats import SUFFIXES, File, open_file, unreadable
 

@@ -14,7 +14,7 @@ from kernels.month_sums import AMOUNT_COLUMN, MONTH_COLUMN
 from kernels.purchase_days import DAY_COLUMN, months_of
 from kernels.recency import local_days
 from proto.limits import Limits, over
-from proto.roles import Wished
+from proto.wishes import Wished
 from service import columns as cols
 from service.identities import Identities
 from service.schemes.moment import Moment

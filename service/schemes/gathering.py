@@ -14,7 +14,7 @@ import pyarrow as pa
 from kernels.accumulators import MISSING, Accumulator
 from kernels.listing import Arranged
 from proto.limits import Limits
-from proto.roles import Wished
+from proto.wishes import Wished
 from service import columns as cols
 from service.population import Gathered
 from service.schemes.accumulations import Accumulation, Figures, Last, Setup

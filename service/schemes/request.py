@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from proto.errors import ErrorCode, RequestError
 from proto.model import Model
 from proto.options import FitOptions, ScoreOptions, SegmentOptions
-from proto.roles import Wish, Wishes
+from proto.wishes import Wish, Wishes
 from service.schemes.catalogue import named
 from service.schemes.parameters import Parameter
 from service.schemes.scheme import Scheme

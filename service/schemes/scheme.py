@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from proto.classes import Lang
-from proto.roles import WishKind
+from proto.wishes import WishKind
 from service.schemes.accumulations import Accumulation
 from service.schemes.parameters import Parameter
 from service.schemes.view import View
