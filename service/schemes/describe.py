@@ -63,7 +63,7 @@ def _detail(scheme: Scheme) -> str:
     if scheme.parameters:
         rows = [_parameter(scheme, parameter) for parameter in scheme.parameters]
         parts.append(_table(("parameter", "default", "value", "what it does"), *rows))
-    columns = [(f"reads `{c.name}`", c.kind, f"{c.what.en} {c.what.zh}") for c in scheme.columns]
+    columns: list[tuple[str, ...]] = [(f"reads `{c.name}`", c.kind, f"{c.what.en} {c.what.zh}") for c in scheme.columns]
     columns += [(f"gives `{scheme.name}_{f.name}`", f.kind, f"{f.what.en} {f.what.zh}") for f in scheme.figures]
     if columns:
         parts.append(_table(("column", "holds", "what it is"), *columns))
