@@ -60,7 +60,7 @@ format: $(VENV)/.installed-dev ## Format the code
 lock: $(VENV)/.installed-dev ## Pin every package by hash; OPTIONS=--upgrade for newer versions
 	$(LOCK) --extra dev --group build --output-file requirements-dev.lock pyproject.toml
 	$(LOCK) --extra bench --constraint requirements-dev.lock --output-file requirements-bench.lock pyproject.toml
-	$(LOCK) --extra cli --constraint requirements-dev.lock --output-file requirements.lock pyproject.toml
+	$(LOCK) --extra cli --extra telemetry --constraint requirements-dev.lock --output-file requirements.lock pyproject.toml
 	$(LOCK) --group build --constraint requirements-dev.lock --output-file requirements-build.lock
 	$(LOCK) --group load --output-file requirements-load.lock
 

@@ -4,70 +4,59 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import uvicorn
 from pydantic import ValidationError
 
+from service import exposure, telemetry, tls
 from service.app import create_app
-from service.exposure import complaint
-from service.logs import configure, log
-from service.protocol import Protocol
+from service.logs import configure
+from service.server import EXIT_CUT, Connection, Server
 from service.settings import Settings, unknown_variables
 
 __all__ = ["main", "serve"]
 
 
-class _Server(uvicorn.Server):
-    """uvicorn, ending with exit code 0 after a graceful shutdown instead of dying of the signal it was sent."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-    def _log_started_message(self, listeners) -> None:  # type: ignore[no-untyped-def]
-        host, port = listeners[0].getsockname()[:2]
-        log.info("listening", extra={"fields": {"host": host, "port": port}})
-
-
 def serve(settings: Settings) -> int:
-    """Serves until SIGTERM or SIGINT; returns the exit code: 2 where the settings contradict each other."""
-    wrong = complaint(settings)
+    """Serves until SIGTERM or SIGINT; returns the exit code.
+
+    0: every accepted request has its answer. 1: some were cut, since `shutdown_seconds` were over or a second signal
+    came. 2: the settings contradict each other. 3: the address cannot be listened on.
+    """
+    wrong = exposure.complaint(settings) or tls.complaint(settings) or telemetry.complaint(settings)
     if wrong is not None:
         print(wrong, file=sys.stderr)
         return 2
+    os.environ.setdefault("OTEL_SERVICE_NAME", "segserve")
     logging_config = configure(settings.log_level)
     app = create_app(settings)
-    server = _Server(
-        uvicorn.Config(
-            app,
-            host=settings.host,
-            port=settings.port,
-            log_config=logging_config,
-            access_log=False,
-            server_header=False,
-            http=Protocol,
-            lifespan="on",
-            timeout_keep_alive=settings.keep_alive_seconds,
-            timeout_graceful_shutdown=settings.shutdown_seconds,
-        )
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=logging_config,
+        access_log=False,
+        server_header=False,
+        http=Connection,
+        lifespan="on",
+        timeout_keep_alive=settings.keep_alive_seconds,
+        **tls.options(settings),
+    )
+    server = Server(
+        config,
+        app.state.segserve.gate,
+        drain_seconds=settings.drain_seconds,
+        shutdown_seconds=settings.shutdown_seconds,
     )
     server.run()
     if not server.started:
         return 3
-    if not app.state.segserve.ready:
-        # Perhaps still compiling, in a thread that the interpreter would wait for. No request was accepted, and Numba
+    if server.n_cut or not app.state.segserve.ready:
+        # The interpreter would wait for threads: those of requests that were cut, or one that still compiles. Numba
         # renames its cache files into place, so none is left half written.
         logging.shutdown()
-        os._exit(0)
+        os._exit(EXIT_CUT if server.n_cut else 0)
     return 0
 
 

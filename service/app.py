@@ -15,6 +15,7 @@ from starlette.routing import Route
 from proto.errors import ErrorCode, RequestError, problem
 from proto.model import dump_model
 from proto.options import FitOptions, ScoreOptions, SegmentOptions
+from service import telemetry
 from service.endpoints import Endpoint
 from service.openapi import add_endpoints
 from service.pulse import Pulse
@@ -35,6 +36,7 @@ class App(FastAPI):
     """FastAPI, with the endpoints that compute called before its middleware and router, which cost 30 µs a request."""
 
     endpoints: dict[tuple[str, str], Endpoint]
+    """Empty while requests are traced: FastAPI traces what goes through it."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         endpoint = self.endpoints.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
@@ -57,16 +59,25 @@ def create_app(settings: Settings) -> FastAPI:
         yield {"watch": state.watch}  # for the connections: see protocol.py
         state.watch.stop()
         pulse.stop()
+        state.ended.set()
         if not getting_ready.is_alive():
             state.close()
 
-    app = App(title=TITLE, version=VERSION, description=DESCRIPTION, lifespan=lifespan, redoc_url=None)
+    app = App(
+        title=TITLE,
+        version=VERSION,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        redoc_url=None,
+        telemetry=telemetry.options(settings),
+    )
     app.state.segserve = state
     app.endpoints = {}
     for kind in (SegmentOptions, FitOptions, ScoreOptions):
         path, endpoint = f"/v1/{kind.name}", Endpoint(kind, state)
-        app.endpoints["POST", path] = endpoint
-        app.router.routes.append(Route(path, endpoint, methods=["POST"]))  # for other methods: 405
+        if not settings.telemetry:
+            app.endpoints["POST", path] = endpoint
+        app.router.routes.append(Route(path, endpoint, methods=["POST"]))  # for traces, and other methods: 405
     _add_models(app, state)
     _add_schemes(app)
     _add_operations(app, state)

@@ -318,7 +318,7 @@ def _check_declared(length: int | None, media: Media, limits: Limits) -> None:
 
 def _not_ready(failure: str | None) -> RequestError:
     if failure is not None:
-        return RequestError(ErrorCode.NOT_READY, f"The service could not start. {failure}")
+        return RequestError(ErrorCode.NOT_READY, f"The service cannot answer yet. {failure}")
     return RequestError(ErrorCode.NOT_READY, "The kernels are still being compiled; try again in a second.")
 
 

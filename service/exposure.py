@@ -31,7 +31,8 @@ def complaint(settings: Settings) -> str | None:
     if settings.metrics_key is not None and settings.metrics_key not in keys.names:
         known = ", ".join(keys.names) or "none"
         return f"SEGSERVE_METRICS_KEY={settings.metrics_key} names no key; the keys are {known}"
-    if not keys.required and not settings.allow_anonymous and not is_loopback(settings.host):
+    anonymous = not keys.required and settings.ssl_cert_reqs != "required"
+    if anonymous and not settings.allow_anonymous and not is_loopback(settings.host):
         return (
             f"SEGSERVE_HOST={settings.host} can be reached from other machines, and nobody needs a key. Set "
             "SEGSERVE_API_KEYS_FILE or SEGSERVE_API_KEYS (`segserve key NAME` makes a key and its line), or say "

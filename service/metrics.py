@@ -16,10 +16,11 @@ from prometheus_client.process_collector import ProcessCollector
 from proto.errors import ErrorCode, RequestError
 from service.tallies import Tallies
 
-__all__ = ["DEADLINES", "ENDPOINTS", "LANES", "OUTCOMES", "REJECTIONS", "STAGES", "Metrics", "StageTimer"]
+__all__ = ["DEADLINES", "ENDPOINTS", "LANES", "OUTCOMES", "PHASES", "REJECTIONS", "STAGES", "Metrics", "StageTimer"]
 
 ENDPOINTS = ("segment", "fit", "score")
 STAGES = ("receive", "queue", "decode", "aggregate", "compute", "encode", "send", "total")
+PHASES = ("starting", "reading_models", "compiling", "rehearsing", "ready", "failed", "draining")
 LAG_BUCKET_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 OUTCOMES = ("ok", "refused", "rejected", "failed", "disconnected")
 LANES = ("small", "bulk")
@@ -98,8 +99,14 @@ class Metrics:
             "segserve_rejections_total", "503 replies by reason: the setting that was met.", ["reason"], registry=r
         )
         self.deadlines = Counter("segserve_deadlines_missed_total", "Deadlines missed.", ["deadline"], registry=r)
-        self.ready = Gauge("segserve_ready", "1 once every kernel is compiled.", registry=r)
+        self.ready = Gauge("segserve_ready", "1 while /readyz says so: kernels compiled, end not begun.", registry=r)
+        self.phase = Gauge("segserve_phase", "1 for what the process is at.", ["phase"], registry=r)
         self.kernels = Gauge("segserve_kernel_signatures", "Compiled kernel signatures.", registry=r)
+        self.kernels_compiled = Gauge(
+            "segserve_kernel_signatures_compiled",
+            "Kernel signatures that were in no cache and had to be compiled at the start.",
+            registry=r,
+        )
         self.warm_up_seconds = Gauge("segserve_warm_up_seconds", "Seconds it took to compile or load them.", registry=r)
         self.models = Gauge("segserve_models", "Models this replica was started with.", registry=r)
         self.loop_lag = Histogram(
@@ -112,6 +119,8 @@ class Metrics:
             self.errors.labels(str(code))
         for reason in REJECTIONS:
             self.rejections.labels(reason)
+        for phase in PHASES:
+            self.phase.labels(phase)
         for deadline in DEADLINES:
             self.deadlines.labels(deadline)
 

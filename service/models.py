@@ -36,7 +36,7 @@ class ModelStore:
             system, path = fs.FileSystem.from_uri(where) if "://" in where else (fs.LocalFileSystem(), where)
             infos = system.get_file_info(fs.FileSelector(path, recursive=False))
         except (OSError, pa.ArrowException) as error:
-            raise ModelStoreError(f"SEGSERVE_MODELS={where} cannot be listed: {error}") from error
+            raise ModelStoreError(f"SEGSERVE_MODELS={where} cannot be listed: {error}.") from error
         models = {}
         for info in sorted(infos, key=lambda info: info.path):
             name = PurePosixPath(info.path)
@@ -46,7 +46,7 @@ class ModelStore:
                 with system.open_input_stream(info.path) as stream:
                     models[name.stem] = load_model(stream.read())
             except OSError as error:
-                raise ModelStoreError(f"The model {info.path} cannot be read: {error}") from error
+                raise ModelStoreError(f"The model {info.path} cannot be read: {error}.") from error
             except RequestError as error:
                 raise ModelStoreError(f"The model {info.path} cannot be used: {error.detail}") from error
         return cls(models)

@@ -39,6 +39,14 @@ def _unreadable(what: object) -> RequestError:
     )
 
 
+def _no_room(error: OSError) -> RequestError:
+    return RequestError(
+        ErrorCode.DISK_FULL,
+        f"A Parquet body is kept in a temporary file, and that cannot be written: {error}. Try again later, "
+        "or send the data as Arrow or CSV, which need no file.",
+    )
+
+
 class ParquetReader:
     """A Reader that spools the file and reads it by row group."""
 
@@ -106,12 +114,9 @@ class ParquetReader:
     def _spool(self, data: bytes) -> None:
         try:
             self._file.write(data)
+            self._file.flush()
         except OSError as error:
-            raise RequestError(
-                ErrorCode.BUSY,
-                f"The service has no room to keep a Parquet file while it is read ({error.strerror}). Try again later, "
-                "or send the data as Arrow, which is not kept.",
-            ) from None
+            raise _no_room(error) from error
 
     def _open(self, read_dictionary: list[str] | None = None) -> pq.ParquetFile:
         self._file.seek(0)

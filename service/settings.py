@@ -56,6 +56,13 @@ class Settings(BaseSettings):
     metrics_key: str | None = Field(
         default=None, description="Name of the key that /metrics asks for. Default: /metrics is open."
     )
+    ssl_certfile: str | None = Field(default=None, description="Certificate chain (PEM): with it, TLS is served.")
+    ssl_keyfile: str | None = Field(default=None, description="Its private key, where the chain does not hold it.")
+    ssl_keyfile_password: str | None = Field(default=None, description="Password of that key.")
+    ssl_ca_certs: str | None = Field(default=None, description="Authorities (PEM) whose certificates callers present.")
+    ssl_cert_reqs: Literal["none", "optional", "required"] = Field(
+        default="none", description="Whether callers present a certificate: required is mutual TLS."
+    )
     models: str | None = Field(
         default=None,
         description="Folder or bucket URI (s3://, gs://, file://) with fitted models, *.json; read once, at the start.",
@@ -63,6 +70,9 @@ class Settings(BaseSettings):
     threads: int = Field(default=0, ge=0, le=256, description="Compute threads; 0: the cores this container has.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
     access_log: bool = Field(default=True, description="One log line per request.")
+    telemetry: bool = Field(
+        default=False, description="OpenTelemetry traces, sent where the OTEL_EXPORTER_OTLP_ENDPOINT variable says."
+    )
     max_requests: int = Field(default=1024, ge=1, description="Requests in flight; more are answered 503.")
     max_bulk_requests: int = Field(default=64, ge=1, description="Bulk requests worked on at one time; others queue.")
     max_queued_requests: int = Field(
@@ -83,7 +93,13 @@ class Settings(BaseSettings):
     write_seconds: float = Field(default=30.0, gt=0, description="Time over which a reply must be read at that rate.")
     min_bytes_per_second: int = Field(default=1024, ge=0, description="Least rate of a body and of reading a reply.")
     request_seconds: float = Field(default=3600.0, gt=0, description="Longest time for a whole request.")
-    shutdown_seconds: int = Field(default=30, ge=0, description="How long running requests may finish at the end.")
+    drain_seconds: float = Field(
+        default=0,
+        ge=0,
+        le=3600,
+        description="How long requests are still taken after SIGTERM, while /readyz already says no.",
+    )
+    shutdown_seconds: int = Field(default=30, ge=0, description="How long accepted requests may finish at the end.")
     keep_alive_seconds: int = Field(
         default=75, ge=1, description="How long an idle connection stays; longer than the proxy in front keeps it."
     )

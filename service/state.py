@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
+from functools import partial
 
 from service.admission import Admission
 from service.api_keys import ApiKeys
 from service.deadlines import Deadlines, Watch
 from service.gate import Gate, KeyMetrics
-from service.metrics import Metrics
+from service.metrics import PHASES, Metrics
 from service.models import ModelStore
 from service.settings import Settings
 from service.threads import ThreadTeam, lower_priority
@@ -29,6 +31,9 @@ class State:
     models: ModelStore = field(default_factory=lambda: ModelStore({}))
     ready: bool = False
     failure: str | None = None
+    phase: str = "starting"
+    """What is done until it is ready; one of metrics.PHASES."""
+    ended: threading.Event = field(default_factory=threading.Event)
 
     @classmethod
     def of(cls, settings: Settings) -> State:
@@ -47,7 +52,15 @@ class State:
         metrics.registry.register(KeyMetrics(keys))
         gate = Gate(keys, settings.metrics_key)
         watch = Watch(Deadlines(*(getattr(settings, name) for name in Deadlines._fields)), metrics)
-        return cls(settings, metrics, ThreadTeam(n, initializer=lower_priority), admission, gate, watch)
+        state = cls(settings, metrics, ThreadTeam(n, initializer=lower_priority), admission, gate, watch)
+        metrics.ready.set_function(lambda: state.ready and not gate.draining)
+        for phase in PHASES:
+            metrics.phase.labels(phase).set_function(partial(state.is_at, phase))
+        return state
+
+    def is_at(self, phase: str) -> bool:
+        """Whether this is what the process is at."""
+        return phase == ("draining" if self.gate.draining else self.phase)
 
     def close(self) -> None:
         self.admission.close()

@@ -29,6 +29,8 @@ def test_other_addresses_need_keys_or_a_word(host: str) -> None:
     assert "SEGSERVE_ALLOW_ANONYMOUS" in said
     assert complaint(Settings(host=host, api_keys=KEY)) is None
     assert complaint(Settings(host=host, allow_anonymous=True)) is None
+    assert complaint(Settings(host=host, ssl_cert_reqs="required")) is None  # a certificate says who it is
+    assert complaint(Settings(host=host, ssl_cert_reqs="optional")) is not None
 
 
 def test_a_name_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:

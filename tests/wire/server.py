@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 import subprocess
 import sys
 import threading
@@ -24,8 +25,11 @@ READY_SECONDS = 300.0
 class Server:
     """A running service: its address, its log, its process."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], scheme: str = "http", context: ssl.SSLContext | None = None
+    ) -> None:
         self.process = process
+        self._scheme, self._context = scheme, context
         self.log: list[dict[str, Any]] = []
         self.port = 0
         self._listening = threading.Event()
@@ -46,7 +50,10 @@ class Server:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self._scheme}://127.0.0.1:{self.port}"
+
+    def client(self) -> httpx.Client:
+        return httpx.Client(base_url=self.url, verify=self._context or True)
 
     @property
     def memory_bytes(self) -> int:
@@ -58,7 +65,7 @@ class Server:
     def wait_ready(self) -> None:
         self.wait_listening()
         deadline = time.monotonic() + READY_SECONDS
-        with httpx.Client(base_url=self.url) as client:
+        with self.client() as client:
             while client.get("/readyz").status_code != 200:
                 assert time.monotonic() < deadline, self.log
                 assert self.process.poll() is None, self.log
@@ -66,7 +73,7 @@ class Server:
 
     def metrics(self) -> dict[str, float]:
         """Every sample of /metrics, keyed as it is written: name, or name{label="value"}."""
-        with httpx.Client(base_url=self.url) as client:
+        with self.client() as client:
             text = client.get("/metrics").text
         samples = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
         return {name: float(value) for name, _, value in samples}
@@ -95,15 +102,24 @@ class Server:
 
 
 @contextmanager
-def running(ready: bool = True, variables: dict[str, str] | None = None, **settings: object) -> Iterator[Server]:
-    """A service with these settings (SEGSERVE_ names in lower case) and environment variables, ended with the block."""
+def running(
+    ready: bool = True,
+    variables: dict[str, str] | None = None,
+    scheme: str = "http",
+    context: ssl.SSLContext | None = None,
+    **settings: object,
+) -> Iterator[Server]:
+    """A service with these settings (SEGSERVE_ names in lower case) and environment variables, ended with the block.
+
+    `scheme` and `context` are how the tests talk to it where it serves TLS.
+    """
     environment = {**os.environ, "SEGSERVE_PORT": "0", "PYTHONWARNINGS": "error::UserWarning", **(variables or {})}
     environment |= {f"SEGSERVE_{name.upper()}": str(value) for name, value in settings.items()}
     root = Path(__file__).resolve().parents[2]
     process = subprocess.Popen(
         [sys.executable, "-m", "service"], cwd=root, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
     )
-    server = Server(process)
+    server = Server(process, scheme, context)
     try:
         server.wait_ready() if ready else server.wait_listening()
         yield server

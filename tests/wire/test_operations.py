@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,7 +14,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.wire.server import ARROW, Server, running, stream_of, table_of
-from tests.wire.shop import PEOPLE, SHOP, post, refused, shop, transactions
+from tests.wire.shop import PEOPLE, SHOP, post, refused, transactions
 
 STAGES = {"receive", "queue", "decode", "aggregate", "compute", "encode", "send", "total"}
 
@@ -224,40 +222,6 @@ def test_not_ready_until_the_kernels_are_compiled(tmp_path: Path) -> None:
         assert samples[("segserve_requests_total", "segment", "rejected")] == 1
         assert service.stop() == 0
         assert not any(entry["event"] == "ready" for entry in service.log)  # it did not wait for the compiler
-
-
-def test_a_running_request_finishes_before_the_end() -> None:
-    body = stream_of(shop(3_000, 9_000), max_rows=500)
-    with running() as service:
-        with socket.create_connection(("127.0.0.1", service.port), timeout=60) as link:
-            head = (
-                f"POST /v1/segment?k=3 HTTP/1.1\r\nHost: x\r\nContent-Type: {ARROW}\r\nContent-Length: {len(body)}\r\n"
-            )
-            link.sendall(head.encode() + b"\r\n" + body[:50_000])
-            service.wait_until(lambda: service.metrics()["segserve_requests_in_flight"] == 1, 30)
-            service.process.send_signal(signal.SIGTERM)
-            deadline = time.monotonic() + 30
-            while accepts(service.port):
-                assert time.monotonic() < deadline
-            assert service.process.poll() is None
-            link.sendall(body[50_000:])
-            with link.makefile("rb") as reply:
-                assert reply.readline() == b"HTTP/1.1 200 OK\r\n"
-                while reply.readline() != b"\r\n":
-                    pass
-                assert reply.read()
-        assert service.process.wait(60) == 0
-        requests = [entry for entry in service.log if entry["event"] == "request"]
-        assert [entry["outcome"] for entry in requests] == ["ok"]
-
-
-def accepts(port: int) -> bool:
-    """Whether somebody still listens."""
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=5):
-            return True
-    except OSError:
-        return False
 
 
 def test_a_bad_setting_is_told_and_nothing_starts() -> None:
