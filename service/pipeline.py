@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import pyarrow as pa
@@ -27,6 +29,7 @@ from service.scoring import (
     drift_notice,
     drift_of,
     history_notice,
+    percentiles_of,
     score_population,
     segment_summaries,
 )
@@ -187,7 +190,9 @@ class Job:
         lang = "code" if isinstance(options, FitOptions) else options.lang
         schemes = None
         if self._asked:
-            schemes = run_schemes(self._asked, population, scored.segments, len(model.segments), lang)
+            by_value = functools.cache(partial(percentiles_of, scored, model))
+            schemes = run_schemes(self._asked, population, scored.segments, len(model.segments), lang, by_value)
+            warnings += schemes.notices
             if not isinstance(options, ScoreOptions):
                 model = seal(model.model_copy(update={"schemes": schemes.frozen}))
             self._check()

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels.profiles import bin_counts, psi, segment_sums
-from kernels.scoring import Prepared, prepare, score
+from kernels.scaling import SCORE_PROBABILITIES
+from kernels.scoring import Prepared, percentiles, prepare, score
 from proto.classes import RFM
 from proto.model import Model, Notice
 from proto.summary import Drift, SegmentSummary
@@ -20,6 +21,7 @@ __all__ = [
     "Scored",
     "drift_of",
     "history_notice",
+    "percentiles_of",
     "score_population",
     "scoring_of",
     "segment_summaries",
@@ -69,6 +71,11 @@ def score_population(population: Population, model: Model, team: ThreadTeam) -> 
     scored.scores[nobody] = np.nan
     scored.segments[nobody] = -1
     return Scored(scored.scores, scored.segments)
+
+
+def percentiles_of(scored: Scored, model: Model) -> Floats:
+    """The value percentile of every customer, 0 … 100; NaN without a purchase."""
+    return percentiles(scored.scores, np.array(model.score_quantiles), SCORE_PROBABILITIES)
 
 
 def segment_summaries(population: Population, model: Model, scored: Scored, team: ThreadTeam) -> list[SegmentSummary]:

@@ -24,6 +24,7 @@ from kernels.window_sums import WindowSums
 from service.schemes.moment import Moment
 
 __all__ = [
+    "AMOUNT_WHERE",
     "Accumulation",
     "AmountInWindow",
     "AmountsByMonth",
@@ -31,6 +32,7 @@ __all__ = [
     "Distinct",
     "Figures",
     "Last",
+    "PurchaseAmount",
     "Sum",
 ]
 
@@ -38,6 +40,9 @@ Figures = dict[str, npt.NDArray[Any]]
 """By name, each one value per customer; an accumulation of one figure calls it `value`."""
 
 Columns = Mapping[str, npt.NDArray[Any]]
+
+AMOUNT_WHERE = "@amount where "
+"""Begins the name of a derived column: the amounts of rows on which the number column named behind it is not 0."""
 
 
 class Setup(NamedTuple):
@@ -57,7 +62,7 @@ class Accumulation(Protocol):
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns it reads beside times and amounts: by our name, or derived: @day, @month, @amount."""
+        """The columns it reads beside times and amounts: by our name, or derived (decoding.derived)."""
 
     def make(self, setup: Setup) -> Accumulator:
         """An accumulator for one shard."""
@@ -150,6 +155,29 @@ class AmountInWindow:
             raise OverflowError
         sums = accumulator.sums(n)
         return {"value": sums if setup.amount_kind == "float" else sums_to_float(sums, setup.amount_scale)}
+
+    def of_table(self, columns: Columns) -> Figures | None:
+        return None
+
+
+@dataclass(frozen=True)
+class PurchaseAmount:
+    """The amounts of a customer's purchase rows as floats, in the order of the rows; NaN without such a row.
+
+    `where`: only of rows on which this number column is there and not 0.
+    """
+
+    where: str | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (AMOUNT_COLUMN if self.where is None else AMOUNT_WHERE + self.where,)
+
+    def make(self, setup: Setup) -> ColumnSums:
+        return ColumnSums(self.columns[0])
+
+    def figures(self, accumulator: Any, n: int, setup: Setup) -> Figures:
+        return {"value": accumulator.sums(n)}
 
     def of_table(self, columns: Columns) -> Figures | None:
         return None

@@ -84,6 +84,7 @@ def told() -> list[dict[str, Any]]:
                 *([{"name": scheme.name, "holds": "label", "what": _both(scheme.title)}] if scheme.classes else []),
                 *(
                     {"name": f"{scheme.name}_{figure.name}", "holds": figure.kind, "what": _both(figure.what)}
+                    | ({"classes": [_class(one) for one in (*figure.classes, UNKNOWN)]} if figure.classes else {})
                     for figure in scheme.figures
                 ),
             ],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from proto.limits import Limits, over
 from proto.wishes import Wished
 from service import columns as cols
 from service.identities import Identities
+from service.schemes.accumulations import AMOUNT_WHERE
 from service.schemes.moment import Moment
 from service.text_values import bad_value
 from service.zones import zone_table
@@ -123,9 +124,14 @@ def _filled(times: pa.Array) -> npt.NDArray[np.int64]:
 
 
 def derived(
-    wanted: set[str], moment: Moment, ticks: npt.NDArray[np.int64], amounts: pa.Array
+    wanted: set[str],
+    moment: Moment,
+    ticks: npt.NDArray[np.int64],
+    amounts: pa.Array,
+    arrays: Mapping[str, npt.NDArray[Any]],
 ) -> dict[str, npt.NDArray[Any]]:
-    """The columns that follow from times and amounts, those wanted: @day, @month (in the shop's zone), @amount."""
+    """The columns that follow from times, amounts and the others (`arrays`), those wanted: @day, @month (in the shop's
+    zone), @amount, `@amount where <number column>` (NaN on rows where that one is 0 or missing)."""
     found: dict[str, npt.NDArray[Any]] = {}
     if wanted & {DAY_COLUMN, MONTH_COLUMN}:
         days = ticks
@@ -138,6 +144,12 @@ def derived(
             found[DAY_COLUMN] = days
         if MONTH_COLUMN in wanted:
             found[MONTH_COLUMN] = months_of(days)
-    if AMOUNT_COLUMN in wanted:
-        found[AMOUNT_COLUMN] = cols.feature_array(amounts)
+    of_amount = [name for name in wanted if name.startswith(AMOUNT_COLUMN)]
+    if of_amount:
+        values = cols.feature_array(amounts)
+        for name in of_amount:
+            found[name] = values
+            if name != AMOUNT_COLUMN:
+                where = np.nan_to_num(arrays[name.removeprefix(AMOUNT_WHERE)]) != 0
+                found[name] = np.where(where, values, np.nan)
     return found

@@ -60,6 +60,9 @@ def _detail(scheme: Scheme) -> str:
     if scheme.classes:
         classes = [(f"`{c.code}`", c.en, c.zh, f"{c.action.en} {c.action.zh}") for c in scheme.classes]
         parts.append(_table(("class", "en", "zh", "what to do"), *classes))
+    for figure in (one for one in scheme.figures if one.classes):
+        classes = [(f"`{c.code}`", c.en, c.zh, f"{c.action.en} {c.action.zh}") for c in figure.classes]
+        parts.append(_table((f"`{scheme.name}_{figure.name}`", "en", "zh", "what to do"), *classes))
     if scheme.parameters:
         rows = [_parameter(scheme, parameter) for parameter in scheme.parameters]
         parts.append(_table(("parameter", "default", "value", "what it does"), *rows))

@@ -83,7 +83,7 @@ class Gathering:
         arrays = self._columns.arrays(batch, rows_before)
         with self._lock:
             _counted(self._missing, arrays, keep)
-        return arrays | derived(self._derived, self._setup.moment, ticks, amounts)
+        return arrays | derived(self._derived, self._setup.moment, ticks, amounts, arrays)
 
     def finish(
         self,

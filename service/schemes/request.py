@@ -80,6 +80,14 @@ def asked_by(options: Options, model: Model | None) -> list[Asked]:
         wrong = scheme.contradiction(given)
         if wrong is not None:
             raise RequestError(ErrorCode.BAD_OPTION, f"schemes={name}: {wrong}", option="schemes", found=dict(texts))
+        lone = None if isinstance(options, SegmentOptions) else scheme.segment_only(given)
+        if lone is not None:
+            raise RequestError(
+                ErrorCode.CONFLICTING_OPTIONS,
+                f"schemes={name}: {lone} Ask /v1/segment for it.",
+                option="schemes",
+                found=dict(texts),
+            )
         found.append(Asked(scheme, given, None))
     return found
 
@@ -106,6 +114,14 @@ def _of_model(name: str, texts: Mapping[str, str], model: Model | None) -> Asked
             f"The model has the scheme {name} with parameters that this service does not know; fit again.",
             found=sorted(kept.parameters),
             wanted=sorted(parameters),
+        )
+    lone = scheme.segment_only(kept.parameters)
+    if lone is not None:
+        raise RequestError(
+            ErrorCode.CONFLICTING_OPTIONS,
+            f"The model cannot score schemes={name}: {lone} Fit again without that.",
+            option="schemes",
+            found=name,
         )
     for parameter, value in given.items():
         fixed = kept.parameters[parameter]

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from proto.classes import Lang
+from proto.model import Notice
 from proto.wishes import WishKind
 from service.schemes.accumulations import Accumulation
 from service.schemes.parameters import Parameter
@@ -63,17 +64,21 @@ class Column(NamedTuple):
 
 
 class Figure(NamedTuple):
-    """A column of the reply, `<scheme>_<name>`, beside the class; left out where `classify` does not give it."""
+    """A column of the reply, `<scheme>_<name>`, beside the class; left out where `classify` does not give it.
+
+    A label is a second class, one of `classes`: int[n] into them, −1: unknown.
+    """
 
     name: str
-    kind: Literal["float", "integer", "flag"]
+    kind: Literal["float", "integer", "flag", "label"]
     what: Text
+    classes: tuple[SchemeClass, ...] = ()
 
 
 class Classified(NamedTuple):
     """Each customer's class, int[n] into the scheme's classes (−1: unknown), and its figures by name.
 
-    Figures are float64[n] (NaN: none), int64[n] (MISSING: none) or bool[n].
+    Figures are float64[n] (NaN: none), int64[n] (MISSING: none; labels −1: unknown) or bool[n].
     """
 
     classes: npt.NDArray[np.integer[Any]]
@@ -93,6 +98,10 @@ def _nothing_wrong(given: Given) -> str | None:
 
 def _nothing_summarised(view: View, found: Classified, given: Given, frozen: Frozen) -> Summarised:
     return {}
+
+
+def _no_notices(given: Given, frozen: Frozen) -> list[Notice]:
+    return []
 
 
 @dataclass(frozen=True)
@@ -124,6 +133,10 @@ class Scheme:
     looks_back_days: Callable[[Given], float] | None = None
     contradiction: Callable[[Given], str | None] = _nothing_wrong
     """What is wrong with parameters that are each fine, in a sentence; None for nothing."""
+    segment_only: Callable[[Given], str | None] = _nothing_wrong
+    """Why these parameters leave nothing to score with later, in a sentence: then only /v1/segment takes them."""
+    notices: Callable[[Given, Frozen], list[Notice]] = _no_notices
+    """Warnings about what was frozen, for the summary of the fit and of every scoring."""
     columns_of: Callable[[Given], tuple[Column, ...]] | None = None
     """The columns where they depend on parameters; `columns` then is what the catalogue shows."""
     classes_of: Callable[[Given, Frozen], tuple[SchemeClass, ...]] | None = None

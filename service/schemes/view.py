@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,8 @@ class View:
     n: int
     spend: Floats | None
     """Net sum of the amounts."""
+    monetary: Floats | None
+    """The feature: that sum, or per occasion where monetary=mean."""
     orders: Floats | None
     """Frequency: purchases, as `occasion` counts them."""
     recency_days: Floats | None
@@ -40,6 +42,8 @@ class View:
     segments: npt.NDArray[np.int32] | None = None
     """Each customer's segment, −1 without; there when `summarise` is called."""
     n_segments: int = 0
+    percentiles: Callable[[], Floats] | None = None
+    """The value percentile of each customer, 0 … 100, by the model at hand; NaN without a purchase."""
 
     def has(self, name: str) -> bool:
         return name in self.accumulated
