@@ -29,6 +29,8 @@ def usage(pid: int) -> Usage:
     folder = Path(f"/proc/{pid}")
     lines = (line.split() for line in (folder / "status").read_text().splitlines())
     status = {line[0].rstrip(":"): line[1] for line in lines if len(line) > 1}
+    if "RssAnon" not in status:
+        raise ProcessLookupError(f"process {pid} has ended")
     user, system = (folder / "stat").read_text().rpartition(")")[2].split()[11:13]
     return Usage(
         time.monotonic(),
@@ -53,7 +55,7 @@ class Watch:
         while True:
             try:
                 self.samples.append(usage(self._pid))
-            except (OSError, KeyError, ValueError):
+            except OSError:
                 return  # the process has ended
             if self._ended.wait(self._every):
                 return

@@ -37,9 +37,9 @@ class _Slots:
         initializer = lower_priority if lane == "bulk" else None
         self._workers = ThreadPoolExecutor(n, thread_name_prefix=f"worker-{lane}", initializer=initializer)
 
-    async def run(self, timer: StageTimer, work: Callable[[], T]) -> T:
+    async def run(self, timer: StageTimer, work: Callable[[], T], *, begun: bool) -> T:
         with timer.stage("queue"):
-            await self.turns.take()
+            await self.turns.take(begun=begun)
         try:
             future = asyncio.get_running_loop().run_in_executor(self._workers, work)
             try:
@@ -150,12 +150,12 @@ class Admission:
         finally:
             self.drains -= may
 
-    async def run(self, timer: StageTimer, work: Callable[[], T], lane: Lane = "bulk") -> T:
-        """Runs one piece of work in a worker thread of the lane, once a slot is free.
+    async def run(self, timer: StageTimer, work: Callable[[], T], lane: Lane = "bulk", *, begun: bool = False) -> T:
+        """Runs one piece of work in a worker thread of the lane, once a slot is free; `begun`: not the request's first.
 
         A cancelled caller still waits for its piece, so that a slot is never given away while a thread is busy.
         """
-        return await self._slots[lane].run(timer, work)
+        return await self._slots[lane].run(timer, work, begun=begun)
 
     def close(self) -> None:
         for slots in self._slots.values():

@@ -221,6 +221,7 @@ class Endpoint:
             with timer.stage("receive"):
                 body = await exchange.body()
             await run(functools.partial(work.take_whole, body))
+            run = functools.partial(run, begun=True)
         else:
             await self._upload(exchange, work, timer, run, bulk_place)
         async with _Watch(exchange, work):

@@ -58,7 +58,7 @@ def _figures(
 ) -> dict[str, Any]:
     done = _finish(uploads)
     start = time.monotonic()
-    while usage(service.pid).anonymous_bytes > BACK_RATIO * idle and time.monotonic() - start < SETTLE_SECONDS:
+    while (after := _memory(service)) > BACK_RATIO * idle and time.monotonic() - start < SETTLE_SECONDS:
         time.sleep(0.1)  # between two looks
     return {
         "uploads": Counter(str(one["status"]) for one in done),
@@ -67,11 +67,19 @@ def _figures(
         "peak_bytes": group.peak_bytes(),
         "oom_kills": group.oom_kills(),
         "idle_bytes": idle,
-        "after_bytes": usage(service.pid).anonymous_bytes,
+        "after_bytes": after,
         "scores": int((answers.status == httpx.codes.OK).sum()),
         "scores_sent": len(answers.due),
         "score_errors": answers.errors,
     }
+
+
+def _memory(service: Service) -> int:
+    """What is the process's own, in bytes; 0 once it was killed."""
+    try:
+        return usage(service.pid).anonymous_bytes
+    except OSError:
+        return 0
 
 
 def _rows(found: dict[str, Any], n_rows: int, n_customers: int) -> list[Row]:
@@ -92,6 +100,6 @@ def _rows(found: dict[str, Any], n_rows: int, n_customers: int) -> list[Row]:
         Row(
             "memory/back", "the same: memory in the end against before",
             f"{found['after_bytes'] / MB:,.0f} MB : {found['idle_bytes'] / MB:,.0f} MB", f"≤ {BACK_RATIO} ×",
-            ratio <= BACK_RATIO,
+            0 < ratio <= BACK_RATIO,
         ),
     ]  # fmt: skip

@@ -108,3 +108,103 @@ def test_one_who_gives_up_in_the_queue_is_forgotten() -> None:
         assert turns.in_use == 0
 
     asyncio.run(main())
+
+
+def test_who_has_begun_goes_first_and_is_never_refused() -> None:
+    turns = Turns(1, most_waiting=1, seconds=0.001)
+    order: list[str] = []
+
+    async def client(name: str, *, begun: bool) -> None:
+        await turns.take(begun=begun)
+        order.append(name)
+
+    async def main() -> None:
+        await turns.take()
+        first = asyncio.create_task(client("begun", begun=True))
+        await _until(lambda: turns.waiting == 1)
+        second = asyncio.create_task(client("begun too", begun=True))
+        await _until(lambda: turns.waiting == 2)
+        with pytest.raises(RequestError):
+            await turns.take()  # no turn comes free for this one
+        assert turns.waiting == 2
+        turns.give_back()
+        turns.give_back()
+        await asyncio.gather(first, second)
+        assert (order, turns.in_use, turns.waiting) == (["begun", "begun too"], 1, 0)
+
+    asyncio.run(main())
+
+
+def test_those_that_have_begun_overtake_those_that_wait() -> None:
+    turns = Turns(1)
+    order: list[str] = []
+
+    async def client(name: str, *, begun: bool) -> None:
+        await turns.take(begun=begun)
+        order.append(name)
+        turns.give_back()
+
+    async def main() -> None:
+        await turns.take()
+        clients = [asyncio.create_task(client("new", begun=False)), asyncio.create_task(client("begun", begun=True))]
+        await _until(lambda: turns.waiting == 2)
+        turns.give_back()
+        await asyncio.gather(*clients)
+        assert (order, turns.in_use) == (["begun", "new"], 0)
+
+    asyncio.run(main())
+
+
+def test_a_wait_that_will_be_too_long_is_refused_at_its_start() -> None:
+    now = 0.0
+    turns = Turns(1, most_waiting=1000, seconds=60.0, what="slots", setting="small_queue_seconds", clock=lambda: now)
+
+    async def main() -> None:
+        nonlocal now
+        await turns.take()
+        clients = [asyncio.create_task(turns.take()) for _ in range(30)]
+        await _until(lambda: turns.waiting == 30)
+        assert not turns.is_full  # nothing is known yet
+        for _ in range(20):
+            now += 10.0
+            turns.give_back()
+        assert turns.waiting == 10
+        assert turns.expected_seconds == pytest.approx(10 * 10.0 * (1 - 0.9**20))
+        assert turns.is_full
+        with pytest.raises(RequestError) as caught:
+            await turns.take()
+        assert caught.value.facts["limit"] == "small_queue_seconds"
+        assert caught.value.facts["found"] > 60.0
+        assert "about" in caught.value.detail
+        for _ in range(9):  # quick turns are learned as well
+            now += 0.001
+            turns.give_back()
+        assert not turns.is_full
+        for client in clients:
+            client.cancel()
+        await asyncio.gather(*clients, return_exceptions=True)
+
+    asyncio.run(main())
+
+
+def test_a_free_turn_is_taken_whatever_was_learned() -> None:
+    now = 0.0
+    turns = Turns(1, seconds=1.0, clock=lambda: now)
+
+    async def main() -> None:
+        nonlocal now
+        await turns.take()
+        second = asyncio.create_task(turns.take())
+        await _until(lambda: turns.waiting == 1)
+        now = 1000.0
+        turns.give_back()
+        await second
+        turns.give_back()
+        assert turns.in_use == 0
+        await turns.take()  # free
+        third = asyncio.create_task(turns.take())  # nobody waits before it: let in
+        await _until(lambda: turns.waiting == 1)
+        turns.give_back()
+        await third
+
+    asyncio.run(main())
