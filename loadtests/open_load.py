@@ -24,13 +24,14 @@ from numpy.typing import NDArray
 
 from loadtests.kernel_timer import KernelTimer
 
-__all__ = ["Answers", "Source", "http_request", "run_open_load", "schedule"]
+__all__ = ["GIVEN_UP", "WRONG", "Answers", "Source", "http_request", "run_open_load", "schedule"]
 
 END = b"\r\n\r\n"
 LENGTH = b"\r\ncontent-length: "
 CLOSE = b"\r\nconnection: close"
 WRONG = -1
 """The status of an answer with 200 and another body than the one that is right."""
+GIVEN_UP = "given up: no connection was free"
 PATIENCE_SECONDS = 30.0
 
 Phases = Sequence[tuple[float, float]]
@@ -190,7 +191,7 @@ class _Driver:
             elif len(self._open) + len(self._opening) < self._max_connections:
                 self._connect()
         while self._waiting and due[self._waiting[0]] < now - self._give_up:
-            self._failed(self._waiting.popleft(), "given up: no connection was free")
+            self._failed(self._waiting.popleft(), GIVEN_UP)
         if self._next < n:
             self._timer.set(self.start + due[self._next])
         elif not n and not self.finished.done():

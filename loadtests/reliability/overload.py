@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 import httpx
 import numpy as np
 
-from loadtests.bench.load_generator import run_load
-from loadtests.open_load import Answers, run_open_load
+from loadtests.open_load import GIVEN_UP, Answers, run_open_load
 from loadtests.reliability.report import Row
 from loadtests.reliability.stage import Stage, latencies, milliseconds, percentile, source
 from loadtests.server import Service
@@ -18,7 +17,7 @@ from loadtests.watch import usage
 
 __all__ = ["run"]
 
-TIMES = 5.0
+TIMES, STEP, MOST_STEPS = 5.0, 1.5, 12
 NORMAL = 0.5
 """Of the peak: the load before and after the burst."""
 GOODPUT_RATIO, FIRST_BYTE_SECONDS, RECOVERY_SECONDS = 0.9, 0.05, 2.0
@@ -41,23 +40,16 @@ def run(stage: Stage, *, quick: bool) -> tuple[list[Row], dict[str, Any]]:
     times = QUICK if quick else FULL
     rows: list[Row] = []
     figures: dict[str, Any] = {}
-    for key, request in (("small", ad_platform()), ("segment", analyst())):
+    for key, request, first_rate in (("small", ad_platform(), 400.0), ("segment", analyst(), 20.0)):
         with stage.service(f"overload-{key}") as service:
-            found = _measure(service, request, times)
+            found = _measure(service, request, first_rate, times)
         figures[key] = found
         rows += _rows(key, request, found)
     return rows, figures
 
 
-def _measure(service: Service, request: Request, times: _Times) -> dict[str, Any]:
-    closed = run_load(service.url, request.path, request.content_type, request.body, times.peak)
-    peak = closed.requests_per_second
-    for part in (0.9, 1.1):  # the peak under arrivals, which is the one that counts, may be another
-        rate = part * closed.requests_per_second
-        answers = run_open_load(
-            service.url, [source(service.url, request, [(times.peak, rate)])], give_up_seconds=PATIENCE_SECONDS
-        )
-        peak = max(peak, _goodput(answers, 0.0, times.peak))
+def _measure(service: Service, request: Request, first_rate: float, times: _Times) -> dict[str, Any]:
+    peak, steps = _peak(service, request, first_rate, times.peak)
     normal = NORMAL * peak
     phases = [(times.normal, normal), (times.burst, TIMES * peak), (times.after, normal)]
     start, end = times.normal, times.normal + times.burst
@@ -66,13 +58,27 @@ def _measure(service: Service, request: Request, times: _Times) -> dict[str, Any
     load = [source(service.url, request, phases)]
     answers = run_open_load(service.url, load, give_up_seconds=PATIENCE_SECONDS, at=at)
     return {
-        "closed_loop_peak_per_second": closed.requests_per_second,
         "peak_per_second": peak,
+        "steps": steps,
         "goodput_per_second": _goodput(answers, start, end),
         "service_cores": (cpu[1] - cpu[0]) / times.burst,
         **_burst(answers, start, end),
         **_recovery(answers, start, end),
     }
+
+
+def _peak(service: Service, request: Request, rate: float, seconds: float) -> tuple[float, list[list[float]]]:
+    """The most right answers a second, at rates that grow until no more come of it; and each step."""
+    steps: list[list[float]] = []
+    best = 0.0
+    while True:
+        load = [source(service.url, request, [(seconds, rate)])]
+        answers = run_open_load(service.url, load, give_up_seconds=PATIENCE_SECONDS)
+        goodput = _goodput(answers, 0.0, seconds)
+        steps.append([rate, goodput])
+        if goodput < 1.05 * best or len(steps) == MOST_STEPS:
+            return max(best, goodput), steps
+        best, rate = max(best, goodput), STEP * rate
 
 
 def _goodput(answers: Answers, start: float, end: float) -> float:
@@ -122,7 +128,8 @@ def _recovery(answers: Answers, start: float, end: float) -> dict[str, Any]:
 def _rows(key: str, request: Request, found: dict[str, Any]) -> Iterator[Row]:
     what = f"{found['offered_per_second'] / found['peak_per_second']:.1f} × overload, {request.path.partition('?')[0]}"
     ratio = found["goodput_per_second"] / found["peak_per_second"]
-    broken = {status: n for status, n in found["statuses"].items() if status not in ("200", "503")}
+    gave_up = found["errors"].get(GIVEN_UP, 0)
+    broken = max(0, sum(n for status, n in found["statuses"].items() if status not in ("200", "503")) - gave_up)
     rejects = found["statuses"].get("503", 0)
     share = rejects / max(1, sum(found["statuses"].values()))
     yield Row(
@@ -149,9 +156,13 @@ def _rows(key: str, request: Request, found: dict[str, Any]) -> Iterator[Row]:
     yield Row(
         f"overload/{key}-broken",
         f"{what}: neither answered nor rejected",
-        f"{sum(broken.values()):,}" + (f" ({_reasons(found['errors'])})" if broken else ""),
+        f"{broken:,}" + (f" ({_reasons(found['errors'])})" if broken else ""),
         "0",
         not broken,
+        f"{gave_up:,} more were never sent: for over {PATIENCE_SECONDS:g} s all {found['connections']:,} connections "
+        "of the generator waited for an answer."
+        if gave_up
+        else "",
     )
     yield Row(
         f"overload/{key}-recovery",
