@@ -16,6 +16,7 @@ SCENARIO ?=
 MEASURE ?=
 QUICK ?=
 COLUMNS ?=
+SCHEMES ?=
 OPTIONS ?=
 
 .DEFAULT_GOAL := help
@@ -24,8 +25,9 @@ OPTIONS ?=
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.installed ## Segment real shop data: DATA=completejourney (default), cdnow, or FILE with COLUMNS=…
-	@$(BIN)/python -m loadtests.demo "$(DATA)" $(if $(COLUMNS),--columns "$(COLUMNS)") $(OPTIONS)
+demo: $(VENV)/.installed ## Segment real shop data: DATA=completejourney (default), cdnow, or FILE with COLUMNS=…; SCHEMES=all
+	@$(BIN)/python -m loadtests.demo "$(DATA)" $(if $(COLUMNS),--columns "$(COLUMNS)") $(if $(SCHEMES),--schemes "$(SCHEMES)") \
+		$(OPTIONS)
 
 serve: $(VENV)/.installed ## Start the service; OPTIONS="--port 9000" for its flags
 	@$(BIN)/segserve serve $(OPTIONS)

@@ -24,6 +24,7 @@ def main() -> None:
     parser.add_argument(
         "data", nargs="?", default="completejourney", help="completejourney, cdnow, or a file or folder"
     )
+    parser.add_argument("--schemes", default="", help="value schemes, or all that the data allows")
     parser.add_argument("--columns", default="", help="your column names: customer_id:household_id,…")
     args, options = parser.parse_known_args()
     FOLDER.mkdir(exist_ok=True)
@@ -35,6 +36,8 @@ def main() -> None:
         file, columns = Path(args.data), args.columns
     out = FOLDER / f"{file.stem}-segments.parquet"
     flags = ["segment", str(file), "--out", str(out), *(["--columns", columns] if columns else []), *options]
+    if args.schemes:
+        flags += ["--schemes", args.schemes]
     started = time.perf_counter()
     print("Starting the service (the first time it compiles its kernels, for a minute or two) …", flush=True)
     with running_server(FOLDER / "service.log") as server:

@@ -48,6 +48,14 @@ ApiKey = Annotated[
 Threads = Annotated[
     int, typer.Option("--threads", min=0, max=256, help="Compute threads without a server; 0: all cores.")
 ]
+Parameters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="SCHEME.PARAMETER=VALUE",
+        help="A parameter of a scheme, such as growth.window=60d; once for each. `segserve schemes` lists them.",
+    ),
+]
 OUT_HELP = "Where the rows go: .parquet, .csv, .arrow or .json."
 
 
@@ -84,6 +92,7 @@ def segment(
     url: Url = None,
     api_key: ApiKey = None,
     threads: Threads = 0,
+    parameters: Parameters = None,
     **given: Any,
 ) -> None:
     """Fit segments to FILES, write one row per customer, and show where the money is."""
@@ -92,7 +101,7 @@ def segment(
     run(
         "segment",
         files,
-        query_of(given),
+        query_of(given, parameters),
         out=out,
         model_out=model_out,
         url=url,
@@ -115,12 +124,23 @@ def fit(
     url: Url = None,
     api_key: ApiKey = None,
     threads: Threads = 0,
+    parameters: Parameters = None,
     **given: Any,
 ) -> None:
     """Fit segments to FILES and keep the model, to score with later."""
     from service.cli.run import run
 
-    run("fit", files, query_of(given), out=None, model_out=out, url=url, api_key=api_key, model=init, threads=threads)
+    run(
+        "fit",
+        files,
+        query_of(given, parameters),
+        out=None,
+        model_out=out,
+        url=url,
+        api_key=api_key,
+        model=init,
+        threads=threads,
+    )
 
 
 @app.command()
@@ -136,12 +156,13 @@ def score(
     url: Url = None,
     api_key: ApiKey = None,
     threads: Threads = 0,
+    parameters: Parameters = None,
     **given: Any,
 ) -> None:
     """Put the customers of FILES into the segments of a model."""
     from service.cli.run import run
 
-    run("score", files, query_of(given), out=out, url=url, api_key=api_key, model=model, threads=threads)
+    run("score", files, query_of(given, parameters), out=out, url=url, api_key=api_key, model=model, threads=threads)
 
 
 @app.command()
@@ -156,6 +177,17 @@ def key(
     except KeysError as error:
         raise UserError("No such key", f"{error}.") from None
     typer.echo(f"Key, for the caller:\n  {secret}\nLine, for SEGSERVE_API_KEYS_FILE:\n  {line}")
+
+
+@app.command()
+@reported
+def schemes(
+    lang: Annotated[Lang, typer.Option("--lang", help="In which language: en or zh.")] = "en",
+) -> None:
+    """List the value schemes: what each asks and needs, its classes and what to do about them."""
+    from service.cli.schemes import print_catalogue
+
+    print_catalogue(Console(), lang)
 
 
 @models.command()

@@ -12,6 +12,8 @@ import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from service.cli.failures import UserError
+
 __all__ = ["flag_name", "query_of", "with_flags"]
 
 Command = Callable[..., None]
@@ -59,9 +61,15 @@ def flag_name(field: str) -> str:
     return "--" + field.replace("_", "-")
 
 
-def query_of(given: dict[str, Any]) -> dict[str, str]:
-    """The flags as the query parameters they stand for."""
-    return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in given.items()}
+def query_of(given: dict[str, Any], parameters: Iterable[str] | None = None) -> dict[str, str]:
+    """The flags as the query parameters they stand for; `parameters` are those of schemes, `growth.window=60d`."""
+    query = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in given.items()}
+    for text in parameters or ():
+        name, equals, value = text.partition("=")
+        if not equals or "." not in name:
+            raise UserError("A parameter cannot be used", f"--set {text}: write --set growth.window=60d.")
+        query[name] = value
+    return query
 
 
 def _annotation(name: str, field: FieldInfo, panel: str) -> Any:

@@ -22,6 +22,14 @@ from service.cli.outputs import MODEL_SUFFIXES, check_output, write_model, write
 from service.cli.progress import Progress
 from service.cli.remote import fetch_model, run_remote
 from service.cli.result import Kind, Result
+from service.cli.schemes import (
+    ALL,
+    need_as_of,
+    only_columns,
+    possible,
+    print_left_out,
+    without_schemes,
+)
 from service.cli.table import print_report
 
 __all__ = ["find_model", "run"]
@@ -55,6 +63,9 @@ def run(
     known = None if model is None else find_model(model, url, api_key)
     if known is not None and kind != "score":
         query = query | {"init": "inline"}
+    missing: dict[str, str] = {}
+    if query.get("schemes") == ALL:
+        query, missing = _all_schemes(kind, paths, query, known)
     with Progress() as progress:
         progress.step("Reading the schema")
         options, source, query = _prepare(kind, paths, query, known)
@@ -77,9 +88,26 @@ def run(
     lang: Lang = getattr(options, "lang", "en") if "lang" in query else "en"
     console = Console()
     print_report(console, result.summary, lang=lang)
+    print_left_out(console, missing)
     for what, path in (("Rows", out), ("Model", model_out)):
         if path is not None:
             console.print(Text(f" {what}: {path}"), soft_wrap=True)
+
+
+def _all_schemes(
+    kind: Kind, paths: Sequence[Path], query: dict[str, str], known: Model | None
+) -> tuple[dict[str, str], dict[str, str]]:
+    """The query with every scheme that the files allow, or the model has, for `all`; and why others are not there."""
+    plain, missing = without_schemes(query), dict[str, str]()
+    if kind == "score":
+        inside = list((known.schemes if known is not None else None) or {})
+    else:
+        source = open_source(paths, parse_options(OPTIONS[kind], plain.items()), None)
+        inside, missing = possible(source.files[0].schema.names, query)
+    if not inside:
+        return plain, missing
+    own = {name: value for name, value in query.items() if name.partition(".")[0] in inside}
+    return {**only_columns(plain, inside, query.get("columns", "")), **own, "schemes": ",".join(inside)}, missing
 
 
 def _prepare(
@@ -87,9 +115,11 @@ def _prepare(
 ) -> tuple[Options, Source, dict[str, str]]:
     """Options checked, files opened, and the query as it is sent.
 
-    A window needs to know as_of before the first row. Here the files can be read twice, so `max` is looked up.
+    A window needs to know as_of before the first row, some schemes too. Here the files can be read twice, so `max` is
+    looked up.
     """
-    wants_max = kind != "score" and "window" in query and query.get("as_of", "max") == "max"
+    looks_back = "window" in query or ("schemes" in query and need_as_of(query["schemes"].split(",")))
+    wants_max = kind != "score" and looks_back and query.get("as_of", "max") == "max"
     kept = {name: value for name, value in query.items() if not (wants_max and name == "window")}
     options = parse_options(OPTIONS[kind], kept.items())
     source = open_source(paths, options, known if kind == "score" else None)
@@ -99,7 +129,7 @@ def _prepare(
         kept["columns"] = ",".join(pairs)
     if wants_max:
         top = latest(source, source.roles.timestamp) if source.roles.timestamp else None
-        kept |= {"window": query["window"], "as_of": top or "now"}
+        kept |= {name: query[name] for name in ("window",) if name in query} | {"as_of": top or "now"}
     if not kept.get("columns", "x"):
         del kept["columns"]
     return parse_options(OPTIONS[kind], kept.items()), source, kept

@@ -22,6 +22,7 @@ from proto.model import Model
 from proto.summary import SegmentSummary, Summary
 from service.cli.figures import bar, column, count, percent, score
 from service.cli.notes import notes
+from service.cli.schemes import scheme_tables
 
 __all__ = ["headline", "labels", "print_report", "segment_table", "shorten", "summary_of"]
 
@@ -46,6 +47,9 @@ def print_report(console: Console, summary: Summary, *, lang: Lang = "en", title
     console.print()
     if summary.segments:
         console.print(segment_table(summary, lang=lang, width=console.width))
+    schemes = scheme_tables(summary, lang)
+    if schemes:
+        console.print(Padding(Group(*schemes), (0, 1), expand=False))
     below = notes(summary)
     if below:
         console.print(Padding(Group(*below), (0, 1), expand=False))

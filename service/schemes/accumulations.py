@@ -25,6 +25,7 @@ from service.schemes.moment import Moment
 
 __all__ = [
     "AMOUNT_WHERE",
+    "WITHIN",
     "Accumulation",
     "AmountInWindow",
     "AmountsByMonth",
@@ -33,11 +34,16 @@ __all__ = [
     "Figures",
     "Last",
     "PurchaseAmount",
+    "PurchasesInWindow",
+    "Setup",
     "Sum",
 ]
 
 Figures = dict[str, npt.NDArray[Any]]
 """By name, each one value per customer; an accumulation of one figure calls it `value`."""
+
+WITHIN = "@within:"
+"""Begins the name of a derived column: 1 in rows between so many days before as_of and so many, missing in others."""
 
 Columns = Mapping[str, npt.NDArray[Any]]
 
@@ -178,6 +184,27 @@ class PurchaseAmount:
 
     def figures(self, accumulator: Any, n: int, setup: Setup) -> Figures:
         return {"value": accumulator.sums(n)}
+
+    def of_table(self, columns: Columns) -> Figures | None:
+        return None
+
+
+@dataclass(frozen=True)
+class PurchasesInWindow:
+    """How many purchase rows lie in (as_of − from_days, as_of − to_days], int64."""
+
+    from_days: float
+    to_days: float = 0.0
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (f"{WITHIN}{self.from_days!r}:{self.to_days!r}",)
+
+    def make(self, setup: Setup) -> ColumnSums:
+        return ColumnSums(self.columns[0])
+
+    def figures(self, accumulator: Any, n: int, setup: Setup) -> Figures:
+        return {"value": np.nan_to_num(accumulator.sums(n)).astype(np.int64)}
 
     def of_table(self, columns: Columns) -> Figures | None:
         return None

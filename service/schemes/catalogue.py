@@ -15,7 +15,7 @@ from service.schemes.scheme import UNKNOWN, Scheme, SchemeClass, Text
 __all__ = ["catalogue", "named", "told"]
 
 # The order in which they are listed; those that are not named follow by name.
-_FIRST = ("quintile", "pareto", "lifecycle", "loyalty", "growth")
+_FIRST = ("quintile", "pareto", "lifecycle", "loyalty", "growth", "retention")
 
 
 @functools.cache

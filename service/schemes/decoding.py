@@ -17,7 +17,7 @@ from proto.limits import Limits, over
 from proto.wishes import Wished
 from service import columns as cols
 from service.identities import Identities
-from service.schemes.accumulations import AMOUNT_WHERE
+from service.schemes.accumulations import AMOUNT_WHERE, WITHIN
 from service.schemes.moment import Moment
 from service.text_values import bad_value
 from service.zones import zone_table
@@ -131,7 +131,8 @@ def derived(
     arrays: Mapping[str, npt.NDArray[Any]],
 ) -> dict[str, npt.NDArray[Any]]:
     """The columns that follow from times, amounts and the others (`arrays`), those wanted: @day, @month (in the shop's
-    zone), @amount, `@amount where <number column>` (NaN on rows where that one is 0 or missing)."""
+    zone), @amount, `@amount where <number column>` (NaN on rows where that one is 0 or missing), @within:… (1 in rows
+    of a window, NaN in others)."""
     found: dict[str, npt.NDArray[Any]] = {}
     if wanted & {DAY_COLUMN, MONTH_COLUMN}:
         days = ticks
@@ -144,6 +145,10 @@ def derived(
             found[DAY_COLUMN] = days
         if MONTH_COLUMN in wanted:
             found[MONTH_COLUMN] = months_of(days)
+    for name in wanted:
+        if name.startswith(WITHIN):
+            lower, upper = (moment.tick_before(float(days)) for days in name.removeprefix(WITHIN).split(":"))
+            found[name] = np.where((ticks > lower) & (ticks <= upper), 1.0, np.nan)
     of_amount = [name for name in wanted if name.startswith(AMOUNT_COLUMN)]
     if of_amount:
         values = cols.feature_array(amounts)

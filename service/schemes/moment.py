@@ -36,6 +36,11 @@ class Moment(NamedTuple):
         """12 · year + month (0 … 11) of the last calendar month that is over at as_of."""
         return int(months_of(np.array([self.day_after()]))[0]) - 1
 
+    def day(self) -> int:
+        """The local day of as_of, as days since 1970."""
+        assert self.as_of is not None
+        return self.as_of.tick if self.unit.is_date else local_date_days(self.as_of.ns, self.tz)
+
     def day_after(self) -> int:
         """The local day of the instant that follows as_of, as days since 1970."""
         if self.as_of is None:

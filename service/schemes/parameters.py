@@ -91,5 +91,6 @@ class Parameter(NamedTuple):
         if isinstance(value, list):
             return ";".join(map(str, value))
         if isinstance(value, float):
-            return f"{value:g}d" if self.kind == "days" else f"{value:g}"
+            short = f"{value:g}" if float(f"{value:g}") == value else repr(value)
+            return f"{short}d" if self.kind == "days" else short
         return str(value)

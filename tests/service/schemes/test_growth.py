@@ -6,7 +6,7 @@ import datetime as dt
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.service.schemes.shop import purchases, request, told
@@ -47,6 +47,7 @@ def dated(customers: list[list[tuple[int, int]]]) -> pa.Table:
 BOUGHT = st.lists(st.tuples(st.integers(0, 30), st.sampled_from([-8, 1, 2, 4, 8, 16])), min_size=1, max_size=6)
 
 
+@settings(max_examples=25)
 @given(st.lists(BOUGHT, min_size=1, max_size=6), st.booleans())
 def test_classes_are_those_of_the_naive_twin(customers: list[list[tuple[int, int]]], relative: bool) -> None:
     customers[0].append((0, 0))  # a purchase, so that there is somebody to fit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.service.schemes.shop import purchases, request, told
@@ -19,6 +19,7 @@ def naive(orders: int, spend: float, mean_order: float | None, margin: float | N
     return name, expected if margin is None or expected is None else expected * margin
 
 
+@settings(max_examples=25)
 @given(
     st.lists(st.tuples(st.integers(0, 4), st.integers(-20, 80)), min_size=1, max_size=8), st.sampled_from([None, 0.25])
 )

@@ -6,7 +6,7 @@ import datetime as dt
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.service.schemes.shop import purchases, request, told
@@ -36,6 +36,7 @@ START = dt.date(2022, 11, 20)
 DAYS = st.lists(st.integers(0, 500).map(lambda days: START + dt.timedelta(days=days)), min_size=1, max_size=12)
 
 
+@settings(max_examples=25)
 @given(st.lists(DAYS, min_size=1, max_size=4), st.integers(0, 70), st.booleans())
 def test_classes_are_those_of_the_naive_twin(customers: list[list[dt.date]], later: int, dates: bool) -> None:
     as_of = max(day for days in customers for day in days) + dt.timedelta(days=later)

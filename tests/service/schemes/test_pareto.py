@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proto.errors import RequestError
@@ -36,6 +36,7 @@ def classes_of(spend: list[int]) -> list[str]:
 
 
 # Powers of two: no share of theirs is so near a cut that floats and fractions could differ.
+@settings(max_examples=25)
 @given(st.lists(st.sampled_from([0, 1, 2, 4, 8, 16, 32, 1024]), min_size=1, max_size=12))
 def test_classes_are_those_of_the_naive_twin(spend: list[int]) -> None:
     assert classes_of(spend) == naive_classes(spend)
