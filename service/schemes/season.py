@@ -108,8 +108,8 @@ SCHEME = Scheme(
     formula="index of a month of the year = its net revenue a day ÷ that of all days, over the rows that are kept, in "
     "tz (by days, so that half a month at either end counts as half). Peak months: index ≥ 1.2, or peak=; frozen. "
     "peak_share = net spend in peak months ÷ net spend: ≥ most: peak, ≤ few: off-peak, else all year; in a shop "
-    "without a peak month everybody is all year. With fewer than least_days of data, fewer than least_orders orders or a "
-    "spend ≤ 0: unknown.",
+    "without a peak month everybody is all year. With fewer than least_days of data, fewer than least_orders orders or "
+    "a spend ≤ 0: unknown.",
     classes=_CLASSES,
     accumulate=_accumulate,
     freeze=_freeze,

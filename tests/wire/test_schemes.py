@@ -66,7 +66,7 @@ def test_json_and_csv_bring_their_columns(client: httpx.Client) -> None:
     text = "customer_id,timestamp,amount,unit\na,2026-01-05,80,50\nb,2026-01-06,20,\n"
     csv = {"Content-Type": "text/csv", "Accept": "text/csv"}
     told = client.post("/v1/segment", params=query | {"columns": "cost:unit"}, content=text, headers=csv)
-    assert told.text.splitlines()[1].endswith(",A类: 主要收入来源,30")
+    assert told.text.splitlines()[1].endswith(',"A类: 主要收入来源",30')
 
 
 @pytest.mark.parametrize(
