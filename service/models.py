@@ -36,7 +36,9 @@ class ModelStore:
             system, path = fs.FileSystem.from_uri(where) if "://" in where else (fs.LocalFileSystem(), where)
             infos = system.get_file_info(fs.FileSelector(path, recursive=False))
         except (OSError, pa.ArrowException) as error:
-            raise ModelStoreError(f"SEGSERVE_MODELS={where} cannot be listed: {error}.") from error
+            shown = _without_credentials(where)
+            said = str(error).replace(where, shown)
+            raise ModelStoreError(f"SEGSERVE_MODELS={shown} cannot be listed: {said}.") from None
         models = {}
         for info in sorted(infos, key=lambda info: info.path):
             name = PurePosixPath(info.path)
@@ -70,6 +72,12 @@ class ModelStore:
 
     def __len__(self) -> int:
         return len(self._by_name)
+
+
+def _without_credentials(where: str) -> str:
+    """The place less what a URI may hold before its host and after its path: /readyz tells everybody."""
+    scheme, found, rest = where.partition("://")
+    return f"{scheme}://{rest.partition('?')[0].rpartition('@')[2]}" if found else where
 
 
 def inline_model(found: Any) -> Model:

@@ -138,3 +138,11 @@ def test_inline_models_come_as_bytes_or_objects() -> None:
 def test_what_is_no_model_is_refused(found: object) -> None:
     with pytest.raises(RequestError):
         inline_model(found)
+
+
+def test_credentials_in_an_address_are_not_told() -> None:
+    for where in ("nope://who:hidden@bucket/models?token=hidden", "s3://who:hidden@bucket/models?token=hidden"):
+        with pytest.raises(ModelStoreError) as caught:
+            ModelStore.read(where)
+        assert "hidden" not in str(caught.value), caught.value
+        assert "://bucket/models " in str(caught.value)
