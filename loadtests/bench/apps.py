@@ -6,11 +6,14 @@ python -m loadtests.bench.apps echo | upload | pandas   (settings: SEGSERVE_*, a
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import service.__main__ as server
 from proto.errors import ErrorCode, RequestError
 from service import endpoints
+from service.api_keys import ApiKeys
+from service.gate import Gate
 from service.settings import Settings
 from service.work import Work
 
@@ -66,8 +69,23 @@ def pandas_service(settings: Settings) -> Any:
     return create_app(settings.models)
 
 
+class _Bare:
+    """Another app than the service, with what the server asks of the service: whether the end has begun."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self.state = SimpleNamespace(segserve=SimpleNamespace(gate=Gate(ApiKeys()), ready=True))
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self._app(scope, receive, send)
+
+
 server_app = server.create_app
-APPS = {"echo": lambda _: echo, "upload": uploads_dropped, "pandas": pandas_service}
+APPS = {
+    "echo": lambda _: _Bare(echo),
+    "upload": uploads_dropped,
+    "pandas": lambda settings: _Bare(pandas_service(settings)),
+}
 
 
 def main() -> int:
