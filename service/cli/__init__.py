@@ -1,4 +1,4 @@
-"""The command line: `segserve serve`, `segment`, `fit`, `score`, `model show`."""
+"""The command line: `segserve serve`, `key`, `segment`, `fit`, `score`, `model show`."""
 
 from __future__ import annotations
 

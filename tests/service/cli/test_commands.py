@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from proto.model import dump_model, load_model, seal
+from service.api_keys import ApiKeys
 from service.cli import main
 from service.cli.app import app
 from tests.service.cli.samples import model
@@ -176,3 +177,14 @@ def test_python_dash_m_is_the_command():
     done = subprocess.run([sys.executable, "-m", "service.cli", "--help"], capture_output=True, text=True, check=True)
     for command in ("serve", "segment", "fit", "score", "model"):
         assert command in done.stdout
+
+
+def test_a_key_is_shown_once_with_the_line_that_lets_it_in(run):
+    shown = run("key", "shop", "--rate", "2.5").stdout.split()
+    (secret,) = [word for word in shown if word.startswith("segserve_")]
+    (line,) = [word for word in shown if word.startswith("shop:")]
+    found = ApiKeys(line).find(secret.encode())
+    assert (found.name, found.rate) == ("shop", 2.5)
+    refused = run("key", "my shop")
+    assert refused.exit_code == 2
+    assert "letters" in refused.stderr
