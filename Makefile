@@ -15,12 +15,13 @@ PART ?=
 SCENARIO ?=
 MEASURE ?=
 QUICK ?=
+N ?= $(if $(QUICK),2000,200000)
 COLUMNS ?=
 SCHEMES ?=
 OPTIONS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check contract bench load reliability format lock setup clean
+.PHONY: help demo serve test check contract bench load reliability fuzz format lock setup clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +55,9 @@ load: $(VENV)/.installed-dev $(LOAD_VENV)/.installed ## Load it as its users do:
 
 reliability: $(VENV)/.installed-dev ## Overload, slow clients, faults, soak …: MEASURE=overload (…; default all but soak), QUICK=1
 	@$(BIN)/python -m loadtests.reliability $(MEASURE) $(if $(QUICK),--quick) $(OPTIONS)
+
+fuzz: $(VENV)/.installed-dev ## Send mutated bodies to a live service under 1 GB: N=200000 (20 minutes), QUICK=1
+	@$(BIN)/python -m loadtests.fuzz --bodies $(N) $(if $(QUICK),--quick) $(OPTIONS)
 
 format: $(VENV)/.installed-dev ## Format the code
 	$(BIN)/ruff check --fix .

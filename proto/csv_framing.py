@@ -13,6 +13,8 @@ from proto.limits import Limits, over
 __all__ = ["PIECE_BYTES", "CsvFramer", "last_row_end"]
 
 PIECE_BYTES = 1 << 20
+MAX_ROW_BYTES = 16 << 20
+"""Of one row: it is held until it ends, and a quote that is never closed does not end."""
 _TRIES = 1024
 """Line ends looked at, from the end, before more bytes are waited for."""
 
@@ -58,11 +60,12 @@ class CsvFramer:
         if end == 0:
             # Looked for again only at twice the size, so that one huge field costs no more than its bytes.
             self._next_try = 2 * len(self._held)
-            if len(self._held) > self._limits.max_message_bytes:
+            allowed = min(MAX_ROW_BYTES, self._limits.max_message_bytes)
+            if len(self._held) > allowed:
                 raise over(
                     "the length of a CSV row",
                     len(self._held),
-                    self._limits.max_message_bytes,
+                    allowed,
                     "A quote is not closed, or one inside a field is not doubled.",
                 )
             return []

@@ -90,10 +90,9 @@ def _errors() -> str:
 def _limits() -> str:
     meanings = {
         "max_body_bytes": "the body, after decompression",
-        "max_message_bytes": "one Arrow message (record batch), one CSV row, one Parquet row group, one small gzip or "
-        "zstd body; after decompression",
+        "max_message_bytes": "one Arrow message (record batch), one Parquet row group; after decompression",
         "max_metadata_bytes": "the metadata of one Arrow message, the footer of a Parquet file",
-        "max_document_bytes": "a JSON body",
+        "max_document_bytes": "a JSON body, one small gzip or zstd body; after decompression",
         "max_rows_per_batch": "rows in one record batch",
         "max_rows": "rows in one request",
         "max_customers": "customers in one request",

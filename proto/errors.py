@@ -19,6 +19,7 @@ class ErrorCode(StrEnum):
     UNKNOWN_OPTION = "unknown_option"
     REPEATED_OPTION = "repeated_option"
     CONFLICTING_OPTIONS = "conflicting_options"
+    MALFORMED_REQUEST = "malformed_request"
     MALFORMED_BODY = "malformed_body"
     TRUNCATED_BODY = "truncated_body"
     MISSING_COLUMN = "missing_column"
@@ -53,6 +54,7 @@ class ErrorCode(StrEnum):
 
 
 STATUS: dict[ErrorCode, int] = {
+    ErrorCode.MALFORMED_REQUEST: 400,
     ErrorCode.MALFORMED_BODY: 400,
     ErrorCode.TRUNCATED_BODY: 400,
     ErrorCode.UNAUTHORIZED: 401,
@@ -77,6 +79,7 @@ TITLES: dict[ErrorCode, str] = {
     ErrorCode.UNKNOWN_OPTION: "An option is not known",
     ErrorCode.REPEATED_OPTION: "An option is given more than once",
     ErrorCode.CONFLICTING_OPTIONS: "Options contradict each other, or the model",
+    ErrorCode.MALFORMED_REQUEST: "The request is no valid HTTP",
     ErrorCode.MALFORMED_BODY: "The body cannot be read in its declared format",
     ErrorCode.TRUNCATED_BODY: "The body ends too early",
     ErrorCode.MISSING_COLUMN: "A column is missing",

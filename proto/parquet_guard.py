@@ -11,19 +11,20 @@ from typing import Any, NamedTuple
 
 from proto.errors import ErrorCode, RequestError
 from proto.limits import Limits, over
-from proto.thrift_compact import I32, I64, Damaged, Reader, structure, structures
+from proto.thrift_compact import I32, I64, Damaged, Reader, TooMany, structure, structures
 
 __all__ = ["Chunk", "Footer", "Group", "Pages", "check_pages", "read_footer"]
 
 MAX_CHUNKS = 131_072
-"""Column chunks in a file: a footer of 8 MiB has no room for more that say anything."""
-_MAX_ITEMS = 1_000_000
+"""Column chunks in a footer: 8 MiB have no room for more that say anything."""
+_CHUNK_WEIGHT = 8  # of a kilobyte each, to 100 bytes of the other items
+_MAX_ITEMS = MAX_CHUNKS * _CHUNK_WEIGHT
 _HEADER_BYTES = 1_024
 _DATA, _INDEX, _DICTIONARY, _DATA_V2 = range(4)
 _DELTA_BYTE_ARRAY = 7
 
 _CHUNK = {3: structure({5: I64, 6: I64, 7: I64, 9: I64, 11: I64})}
-_FILE = {2: structures({}), 3: I64, 4: structures({1: structures(_CHUNK), 3: I64})}
+_FILE = {2: structures({}), 3: I64, 4: structures({1: structures(_CHUNK, _CHUNK_WEIGHT), 3: I64})}
 _PAGE = {
     1: I32,
     2: I32,
@@ -81,11 +82,10 @@ def read_footer(data: bytes, limits: Limits) -> Footer:
         found = Reader(data, _MAX_ITEMS).read(_FILE)
         groups = [_group(group) for group in found[4]]
         n_rows: int = found[3]
+    except TooMany as error:
+        raise over("the number of items in the footer", error.found, _MAX_ITEMS, "Write larger row groups.") from None
     except (Damaged, IndexError, KeyError) as error:
         raise _damaged(f"its footer cannot be read ({_why(error)})") from None
-    n_chunks = sum(len(group.chunks) for group in groups)
-    if n_chunks > MAX_CHUNKS:
-        raise over("the number of column chunks", n_chunks, MAX_CHUNKS, "Write larger row groups.")
     if n_rows > limits.max_rows:
         raise over("max_rows", n_rows, limits.max_rows, "Send fewer rows.")
     if any(group.n_rows < 0 for group in groups) or sum(group.n_rows for group in groups) != n_rows:

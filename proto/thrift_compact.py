@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["I32", "I64", "Damaged", "Reader", "structure", "structures"]
+__all__ = ["I32", "I64", "Damaged", "Reader", "TooMany", "structure", "structures"]
 
 _TRUE, _FALSE, _BYTE, _I16, I32, I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT, _UUID = range(1, 14)
 _WIDTHS = {_TRUE: 0, _FALSE: 0, _BYTE: 1, _DOUBLE: 8, _UUID: 16}
@@ -20,6 +20,14 @@ class Damaged(Exception):
     """Bytes that are no such structure; says why."""
 
 
+class TooMany(Damaged):
+    """More items than a reader takes; `found` of them, at least."""
+
+    def __init__(self, found: int) -> None:
+        super().__init__("it has too many items")
+        self.found = found
+
+
 Wanted = dict[int, Any]
 """Field number → I32, I64, `structure(…)` or `structures(…)`."""
 
@@ -29,9 +37,9 @@ def structure(fields: Wanted) -> tuple[int, Wanted]:
     return _STRUCT, fields
 
 
-def structures(fields: Wanted) -> tuple[int, Wanted]:
-    """A field that is a list of structures, of each of which these fields are wanted."""
-    return _LIST, fields
+def structures(fields: Wanted, weight: int = 1) -> tuple[int, Wanted, int]:
+    """A field that is a list of structures, of each of which these fields are wanted; each counts as `weight` items."""
+    return _LIST, fields, weight
 
 
 class Reader:
@@ -44,6 +52,7 @@ class Reader:
     def __init__(self, data: bytes, items: int) -> None:
         self._data = data
         self._items = items
+        self._taken = 0
         self.at = 0
 
     def read(self, wanted: Wanted, depth: int = 0) -> dict[int, Any]:
@@ -74,7 +83,7 @@ class Reader:
             if not -(1 << (_BITS[form] - 1)) <= value < 1 << (_BITS[form] - 1):
                 raise Damaged(f"a number of {_BITS[form]} bits is {value:,}")
             return value
-        expected, fields = form
+        expected, fields, *weights = form
         if kind != expected:
             raise Damaged(f"a structure has the type {kind}")
         if kind == _STRUCT:
@@ -82,13 +91,13 @@ class Reader:
         size, of = self._list_head()
         if size and of != _STRUCT:
             raise Damaged(f"a list of structures has items of type {of}")
-        self._take(size)
+        self._take(size * weights[0])
         return [self.read(fields, depth + 1) for _ in range(size)]
 
     def _take(self, n: int) -> None:
-        self._items -= n
-        if self._items < 0:
-            raise Damaged("it has too many items")
+        self._taken += n
+        if self._taken > self._items:
+            raise TooMany(self._taken)
 
     def _varint(self) -> int:
         data, at = self._data, self.at

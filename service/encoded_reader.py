@@ -114,12 +114,12 @@ def inflated(encoding: str, body: bytes | memoryview, limits: Limits) -> bytes:
     inflater = _Inflater(encoding)
     held: list[bytes] = []
     size = 0
-    allowed = min(limits.max_message_bytes, limits.max_body_bytes)
+    allowed = min(limits.max_document_bytes, limits.max_message_bytes, limits.max_body_bytes)
     for part in inflater.parts(bytes(body)):
         held.append(part)
         size += len(part)
         if size > allowed:
-            raise over("max_message_bytes", size, allowed, "Decompressed; send less data at once.")
+            raise over("max_document_bytes", size, allowed, "Decompressed; send less data at once, or in chunks.")
     inflater.finish()
     return b"".join(held)
 

@@ -164,7 +164,7 @@ class Endpoint:
             raise _not_ready(state.failure)
         length = exchange.content_length
         small = length is not None and length <= state.settings.small_body_bytes
-        in_place = small and self._kind is ScoreOptions
+        in_place = small and self._kind is ScoreOptions and _stays_small(exchange)
         # Before anything is looked at: under overload refusing is most of the work.
         if small and not in_place:
             state.admission.check_slots("small")
@@ -315,6 +315,12 @@ def _check_declared(length: int | None, media: Media, limits: Limits) -> None:
         raise over("max_document_bytes", length, limits.max_document_bytes, "Send more than that as Arrow or CSV.")
     if length > limits.max_body_bytes:
         raise over("max_body_bytes", length, limits.max_body_bytes, "Send less data at once.")
+
+
+def _stays_small(exchange: Exchange) -> bool:
+    """Whether a small body is still small when it is read: what is compressed may become a thousand times as much,
+    and Parquet always is."""
+    return b"content-encoding" not in exchange.headers and b"parquet" not in exchange.headers.get(b"content-type", b"")
 
 
 def _not_ready(failure: str | None) -> RequestError:

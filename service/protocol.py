@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from http import HTTPStatus
 from typing import Any
 
 import httptools
@@ -18,13 +19,16 @@ import orjson
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from proto.errors import RequestError, problem
+from proto.errors import ErrorCode, RequestError, problem
+from proto.limits import over
 from service.deadlines import Deadlines, Kind, Pace, Watch, unsent_bytes
 from service.exchange import Exchange
 
 __all__ = ["Protocol"]
 
 LARGE_BYTES = 262_144
+MAX_HEAD_BYTES = 65_536
+"""Of request line and headers, and of what stands between two pieces of a chunked body."""
 HIGH_WATER_BYTES = 1 << 20
 
 
@@ -79,6 +83,7 @@ class Protocol(HttpToolsProtocol):
     _has_spoken = False
     _body_open = False  # bytes of a body are to come
     _received = 0  # bytes
+    _untold = 0  # bytes since the parser last told of a head or a piece of a body
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -150,6 +155,7 @@ class Protocol(HttpToolsProtocol):
         self.scope["segserve.connection"] = self  # type: ignore[typeddict-unknown-key]
         super().on_headers_complete()
         self._large = None
+        self._untold = 0
         self._body_open = True
         self._head_since = None
         if self._watch is not None:
@@ -159,7 +165,12 @@ class Protocol(HttpToolsProtocol):
             if length >= LARGE_BYTES:
                 self._large = _LargeBody(self.cycle, self.flow, length)
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._body_open:  # else a trailer, which nobody reads
+            super().on_header(name, value)
+
     def on_body(self, body: bytes) -> None:
+        self._untold = 0
         if self._large is not None:
             self._large.push(body)
         else:
@@ -179,7 +190,10 @@ class Protocol(HttpToolsProtocol):
         self._received += len(data)
         self._has_spoken = True
         if large is None:
+            self._untold += len(data)
             super().data_received(data)
+            if self._untold > MAX_HEAD_BYTES and not self.transport.is_closing():
+                self._refuse_head()
             return
         self._unset_keepalive_if_required()
         rest = data[large.left :]
@@ -192,11 +206,27 @@ class Protocol(HttpToolsProtocol):
             if rest:
                 super().data_received(rest)
 
+    def _refuse_head(self) -> None:
+        """Ends a connection whose head, or trailer, has no end: the parser would hold all of it."""
+        if not self._body_open:
+            remedy = "Send fewer or shorter headers and options."
+            self.transport.write(_answer(over("the size of a request's head", self._untold, MAX_HEAD_BYTES, remedy)))
+        self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:
+        """In place of uvicorn's, which answers in plain text."""
+        error = RequestError(
+            ErrorCode.MALFORMED_REQUEST, "The request is not HTTP as it should be. Use an HTTP library to send it."
+        )
+        self.transport.write(_answer(error))
+        self.transport.close()
+
 
 def _answer(error: RequestError) -> bytes:
     """A whole reply with the problem, for a client whose request never got as far as the application."""
     body = orjson.dumps(problem(error))
-    head = f"HTTP/1.1 {error.status} Request Timeout\r\ncontent-type: application/problem+json\r\n"
+    reason = HTTPStatus(error.status).phrase
+    head = f"HTTP/1.1 {error.status} {reason}\r\ncontent-type: application/problem+json\r\n"
     return head.encode() + b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body) + body
 
 

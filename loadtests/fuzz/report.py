@@ -1,45 +1,40 @@
-"""From the figures of a run to its verdict and its file."""
+"""From the figures of a run to the rows of RELIABILITY.md."""
 
 from __future__ import annotations
 
-import argparse
-import json
-from pathlib import Path
 from typing import Any
 
-from loadtests.bench.machine import run_facts
-from loadtests.bench.sizes import FULL
+from loadtests.reliability.report import Row
 
-__all__ = ["save", "verdict_of"]
+__all__ = ["rows_of"]
 
+MB = 1e6
 GROWTH_BYTES = 96 << 20
 """What the service may remember by design: forms of quick scores (64 MiB), their layouts (16 MiB), options, routes."""
 
 
-def verdict_of(figures: dict[str, Any]) -> list[str]:
-    """What was promised and did not hold."""
-    broken = []
-    if figures["killed_at_bytes"]:
-        broken.append(f"memory passed the limit: {figures['killed_at_bytes']:,} bytes")
-    if not figures["alive"]:
-        broken.append("the service died")
-    faults = sum(len(found["faults"]) for found in figures["formats"].values())
-    if faults:
-        broken.append(f"{faults} answers are wrong or missing")
-    if figures["log_errors"]:
-        broken.append(f"{len(figures['log_errors'])} errors in the log")
-    if figures["alive"] and figures["end_bytes"] > figures["start_bytes"] + GROWTH_BYTES:
-        broken.append(f"memory went from {figures['start_bytes']:,} to {figures['end_bytes']:,} bytes")
-    return broken
-
-
-def save(path: Path, args: argparse.Namespace, figures: dict[str, Any], broken: list[str]) -> None:
-    """Writes the run for the table of reliability."""
-    document = {
-        "name": "Hostile input",
-        "command": f"make fuzz N={args.bodies}",
-        "figures": figures,
-        "verdict": "pass" if not broken else "fail: " + "; ".join(broken),
-        "run": run_facts(FULL),
-    }
-    path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+def rows_of(figures: dict[str, Any]) -> list[Row]:
+    """What was promised, and what was found."""
+    formats = figures["formats"].values()
+    bodies = sum(found["bodies"] for found in formats)
+    faults = [fault for found in formats for fault in found["faults"]]
+    hangs = sum("no answer within" in verdict["fault"] for _, verdict in faults)
+    slowest = max(found["slowest_seconds"] for found in formats)
+    killed = figures["killed_at_bytes"]
+    died = "killed: over 1 GB" if killed else "0" if figures["alive"] else "died"
+    told = ", ".join(f"{form} {found['bodies']:,}" for form, found in figures["formats"].items())
+    start, end, peak = (figures.get(f"{name}_bytes", 0) for name in ("start", "end", "peak"))
+    settled = figures["alive"] and end <= start + GROWTH_BYTES
+    memory = f"{start / MB:.0f} MB before, {end / MB:.0f} MB after, peak {max(peak, killed) / MB:.0f} MB"
+    return [
+        Row("hostile/crashes", f"{bodies:,} mutated bodies ({told}) under 1 GB: crashes", died, "0", died == "0"),
+        Row("hostile/hangs", "requests without an end", f"{hangs}, the slowest took {slowest:.1f} s", "0", not hangs),
+        Row(
+            "hostile/answers",
+            "answers that are wrong: 5xx but 503, no problem+json, a 200 without its end, errors in the log",
+            str(len(faults) - hangs + len(figures["log_errors"])),
+            "0",
+            len(faults) == hangs and not figures["log_errors"],
+        ),
+        Row("hostile/memory", "memory after all of them", memory, "back to its start, within 100 MB", settled),
+    ]

@@ -151,7 +151,7 @@ def test_a_footer_of_many_column_chunks_is_refused() -> None:
     footer = chunks(3, 5).replace(b"\x2c\0", b"\x29\x0c", 1)
     assert [len(group.chunks) for group in read_footer(footer, LIMITS).groups] == [5, 5, 5]
     assert read_footer(footer, LIMITS).groups[0].chunks[0] == Chunk(1, 1, 1, 4)
-    with pytest.raises(RequestError) as caught:
+    with pytest.raises(RequestError, match="items in the footer") as caught:
         read_footer(chunks(1, MAX_CHUNKS + 1).replace(b"\x2c\0", b"\x29\x0c", 1), LIMITS)
     assert caught.value.code is ErrorCode.LIMIT_EXCEEDED
 

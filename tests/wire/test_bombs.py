@@ -1,0 +1,68 @@
+"""Bombs: refused by name, within the memory that is allowed, and the service goes on."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.wire.bombs import ARROW_BOMBS, ENCODED_BOMBS, JSON_BOMBS, PARQUET_BOMBS, TEXT_BOMBS
+from tests.wire.server import ARROW, Server
+from tests.wire.shop import post, refused
+
+MOST_BYTES = 384 << 20
+"""What a request may take: a message of 256 MiB, and what it is made from. The service itself needs some 350 MB."""
+
+JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
+CASES = [
+    *[(ARROW, name, *bomb) for name, bomb in ARROW_BOMBS.items()],
+    *[(PARQUET, name, *bomb) for name, bomb in PARQUET_BOMBS.items()],
+    *[(JSON, name, *bomb) for name, bomb in JSON_BOMBS.items()],
+    *[(CSV, name, *bomb) for name, bomb in TEXT_BOMBS.items()],
+]
+
+
+@contextmanager
+def within_memory(server: Server) -> Iterator[None]:
+    """Fails where the process took more than MOST_BYTES within the block (Linux: the kernel keeps the peak)."""
+    before = server.memory_bytes
+    process = Path(f"/proc/{server.process.pid}")
+    if sys.platform == "linux":
+        (process / "clear_refs").write_text("5")  # the peak starts from here
+    yield
+    assert server.process.poll() is None, server.log[-3:]
+    if sys.platform == "linux":
+        status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
+        taken = (int(status["VmHWM"].split()[0]) << 10) - before
+        assert taken < MOST_BYTES, f"{taken:,} bytes"
+
+
+@pytest.mark.parametrize(("media", "name", "make", "status", "code"), CASES, ids=lambda v: v if type(v) is str else "")
+def test_a_bomb_is_refused(
+    server: Server,
+    client: httpx.Client,
+    media: str,
+    name: str,
+    make: Callable[[], bytes],
+    status: int,
+    code: str,
+) -> None:
+    body = make()
+    # What is sent whole below 256 KiB, or in chunks, takes another way each.
+    for chunked in (False, True):
+        with within_memory(server):
+            refused(post(client, "segment", body, content_type=media, chunked=chunked, nulls="drop"), status, code)
+
+
+@pytest.mark.parametrize("media", [ARROW, PARQUET, JSON, CSV])
+@pytest.mark.parametrize("name", ENCODED_BOMBS)
+def test_an_encoded_bomb_is_refused(server: Server, client: httpx.Client, media: str, name: str) -> None:
+    make, encoding = ENCODED_BOMBS[name]
+    with within_memory(server):
+        reply = post(client, "segment", make(), content_type=media, headers={"Content-Encoding": encoding})
+        assert reply.status_code in (400, 413, 422), reply.text
+        assert reply.json()["code"] in ("malformed_body", "limit_exceeded", "missing_column", "truncated_body")
