@@ -125,11 +125,11 @@ def check_pages(read: Callable[[int, int], bytes], end: int, chunk: Chunk, limit
         header, size = _page(read, at, behind, limits)
         at += size
         kind, plain, stored = header[1], header[2], header[3]
-        if plain < 0 or stored < 0 or at + stored > behind:
-            raise _damaged("a page does not lie within its column")
         plain_bytes += plain
         if plain_bytes > limits.max_message_bytes:
             raise over("max_message_bytes", plain_bytes, limits.max_message_bytes, "Write smaller row groups.")
+        if plain < 0 or stored < 0 or at + stored > behind:
+            raise _damaged("a page does not lie within its column")
         at += stored
         if kind == _DICTIONARY:
             if not 0 <= _field(header, 7, 1) <= plain:

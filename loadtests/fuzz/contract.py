@@ -21,7 +21,7 @@ from loadtests.server import running_server
 
 __all__ = ["main"]
 
-# Not negative_data_rejection and positive_data_acceptance: a schema cannot say which options mean nothing for which input
+# Not negative_data_rejection and positive_data_acceptance: a schema cannot say which options mean nothing for an input
 # (they are ignored, as the contract has it), nor which body of the right form is refused for its content.
 CHECKS = (
     *("not_a_server_error", "status_code_conformance", "content_type_conformance", "response_headers_conformance"),

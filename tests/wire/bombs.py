@@ -201,8 +201,8 @@ def pages_of_zeros_that_say_little() -> bytes:
     body = pages_of_zeros()
     length = int.from_bytes(body[-8:-4], "little")
     pages, footer = body[: -8 - length], body[-8 - length : -8]
-    for i in range(3):
-        size = pq.read_metadata(io.BytesIO(body)).row_group(0).column(i).total_uncompressed_size
+    group = pq.read_metadata(io.BytesIO(body)).row_group(0)
+    for size in {group.column(i).total_uncompressed_size for i in range(3)}:
         told = b"\x16" + varint(2 * size)
         assert told in footer
         footer = footer.replace(told, b"\x16" + b"\x94" + b"\x80" * (len(told) - 3) + b"\0")
@@ -298,7 +298,6 @@ TEXT_BOMBS: dict[str, tuple[Any, int, str]] = {
     "1,000,000 commas": (lambda: _HEADER + b"," * 1_000_000 + b"\n", 400, "malformed_body"),
     "a quote that never ends": (lambda: _HEADER + b'"' + b"x" * 3_000_000, 400, "truncated_body"),
     "zeros": (lambda: bytes(3_000_000), 400, "malformed_body"),
-    "a row of 20 MB": (lambda: _HEADER + b"x" * (20 << 20) + b"\n", 413, "limit_exceeded"),
     "line ends": (lambda: _HEADER + b"\n" * 3_000_000, 422, "no_customers"),
 }
 
