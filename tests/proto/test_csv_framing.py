@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proto.csv_framing import CsvFramer
+from proto.csv_framing import MAX_ROW_BYTES, CsvFramer
 from proto.errors import RequestError
 from proto.limits import Limits
 
@@ -47,6 +47,14 @@ def test_an_open_quote_does_not_grow_without_end() -> None:
     framer.feed(b'"' + b"x\n" * 499)
     with pytest.raises(RequestError, match="CSV row"):
         framer.feed(b"x\n" * 501)
+
+
+def test_a_row_without_end_is_refused_long_before_a_message_would_be() -> None:
+    framer = CsvFramer(Limits(), 100)
+    framer.feed(bytes(MAX_ROW_BYTES))
+    with pytest.raises(RequestError, match="CSV row") as caught:
+        framer.feed(bytes(MAX_ROW_BYTES))
+    assert caught.value.facts["wanted"] == MAX_ROW_BYTES
 
 
 def test_an_empty_body() -> None:
