@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 import rfc8785
 
+from proto.audience import AudienceOptions
 from proto.classes import RFM, RFM_CLASSES, UNDIFFERENTIATED
 from proto.errors import STATUS, TITLES, ErrorCode
 from proto.hexdump import dump_messages
@@ -46,6 +47,10 @@ def _form(declared: dict[str, Any]) -> str:
         return " \\| ".join(f"`{choice}`" for choice in kind["enum"])
     if kind["type"] == "boolean":
         return "`true` \\| `false`"
+    if kind["type"] == "number":
+        return "number"
+    if kind["type"] == "integer" and "maximum" not in kind:
+        return f"{kind['minimum']} …"
     if kind["type"] == "integer":
         return f"{kind['minimum']} … {kind['maximum']}"
     return "text"
@@ -55,6 +60,17 @@ def _default(value: Any) -> str:
     if value is None or value == {}:
         return ""
     return f"`{orjson.dumps(value).decode()}`" if isinstance(value, bool | int) else f"`{value}`"
+
+
+def _audience() -> str:
+    """The options that score does not have."""
+    audience, score = AudienceOptions.model_json_schema()["properties"], ScoreOptions.model_fields
+    rows = [
+        (f"`{name}`", _form(declared), declared["description"].replace("|", "\\|"))
+        for name, declared in audience.items()
+        if name not in score
+    ]
+    return _table(("option", "value", "what it does"), rows)
 
 
 def _options() -> str:
@@ -143,6 +159,7 @@ def _model_id() -> str:
 
 _MAKERS: dict[str, Callable[[], str]] = {
     "options": _options,
+    "audience": _audience,
     "errors": _errors,
     "limits": _limits,
     "classes": _classes,

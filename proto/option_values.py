@@ -30,16 +30,20 @@ __all__ = [
     "Scaler",
     "Schemes",
     "ScoreAsOf",
+    "ValueKind",
     "Weights",
     "Where",
     "Zone",
     "split_fields",
+    "split_names",
 ]
 
 MAX_FEATURES = 32
+ValueKind = Literal["id", "time", "number", "text", "flag"]
+"""What a column's values are, for formats that have no types: CSV and, in part, JSON."""
 
 
-def _split(value: Any) -> Any:
+def split_names(value: Any) -> Any:
     """`a,b,c` as a list; an empty string is an empty list."""
     if isinstance(value, str):
         return [part.strip() for part in value.split(",")] if value.strip() else []
@@ -51,7 +55,7 @@ def _pairs(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     pairs: dict[str, str] = {}
-    for part in _split(value):
+    for part in split_names(value):
         name, colon, right = part.partition(":")
         if not colon or not name.strip() or not right.strip():
             raise ValueError(f"{part!r} is not of the form name:value")
@@ -96,7 +100,7 @@ def _ahp(value: Any) -> Any:
 
 
 def _schemes(value: Any) -> Any:
-    names = _split(value)
+    names = split_names(value)
     if not isinstance(names, list):
         return names
     if not names:
@@ -108,12 +112,12 @@ def _schemes(value: Any) -> Any:
 
 
 def _log(value: Any) -> Any:
-    names = _split(value)
+    names = split_names(value)
     return [] if names == ["none"] else names
 
 
 def _features(value: Any) -> Any:
-    names = _split(value)
+    names = split_names(value)
     if not isinstance(names, list):
         return names
     bare = [name.removeprefix("-") for name in names]
@@ -187,7 +191,7 @@ def _where(value: Any) -> Any:
 
 
 def split_fields(value: Any) -> Any:
-    names = _split(value)
+    names = split_names(value)
     if not names:
         raise ValueError("no column is named; leave the option out for the usual ones")
     return names

@@ -27,6 +27,7 @@ from proto.option_values import (
     Scaler,
     Schemes,
     ScoreAsOf,
+    ValueKind,
     Weights,
     Where,
     Zone,
@@ -89,6 +90,10 @@ class _Options(BaseModel):
         "counted.",
         json_schema_extra={"format": "column=value and …"},
     )
+
+    def named_columns(self) -> dict[str, tuple[str, ValueKind]]:
+        """Columns that options name: by option, the column and what its values are (number or flag)."""
+        return {}
 
 
 _SCHEMES: Any = Field(

@@ -15,6 +15,7 @@ from proto.classes import RFM
 from proto.errors import ErrorCode, RequestError
 from proto.limits import over
 from proto.model import Model
+from proto.option_values import ValueKind
 from proto.options import INPUT_COLUMNS, FitOptions, ScoreOptions, SegmentOptions
 from proto.where import column_kinds, columns_of, parse_where, source_of
 from proto.wishes import NO_WISHES, Wished, Wishes
@@ -36,8 +37,6 @@ TRANSACTION_FEATURES = (*RFM, "tenure_days")
 
 Options = SegmentOptions | FitOptions | ScoreOptions
 Kind = Literal["transactions", "customers"]
-ValueKind = Literal["id", "time", "number", "text", "flag"]
-"""What a column's values are, for formats that have no types: CSV and, in part, JSON."""
 
 
 class Extra(NamedTuple):
@@ -127,7 +126,27 @@ def assign(
         occasion,
         wishes,
     )
-    return roles if options.where is None else roles._replace(extras=_filtered(options.where, names, options.columns))
+    extras: tuple[Extra, ...] = ()
+    for option, (column, kind) in options.named_columns().items():
+        if column not in names:
+            raise _unnamed(option, column, names)
+        extras += (Extra(column, kind),)
+    if options.where is not None:
+        extras += _filtered(options.where, names, options.columns)
+    return roles._replace(extras=extras) if extras else roles
+
+
+def _unnamed(option: str, column: str, names: Sequence[str]) -> RequestError:
+    near = difflib.get_close_matches(column[:100], names[:1000], 1)
+    return RequestError(
+        ErrorCode.MISSING_COLUMN,
+        f"{option}={column[:100]} names a column that is not in the data"
+        f"{f'; perhaps {near[0]!r} is meant' if near else ''}. The data has {_listed(names)}.",
+        option=option,
+        column=column,
+        found=list(names[:50]),
+        wanted=column,
+    )
 
 
 def _filtered(where: str, names: Sequence[str], mapping: dict[str, str]) -> tuple[Extra, ...]:
@@ -148,10 +167,10 @@ def _names_without_rows(options: Options, model: Model | None = None, wishes: Wi
     parts += tuple(wish.name for wish in (wishes.table if table else wishes.rows))
     parts += tuple(name for names, _ in wishes.any_of for name in names)
     source = options.columns
-    filtered = (
-        [] if options.where is None else [source.get(name, name) for name in columns_of(parse_where(options.where))]
-    )
-    return list(dict.fromkeys((*(source.get(part, part) for part in parts), *source.values(), *filtered)))
+    named = [column for column, _ in options.named_columns().values()]
+    if options.where is not None:
+        named += [source.get(name, name) for name in columns_of(parse_where(options.where))]
+    return list(dict.fromkeys((*(source.get(part, part) for part in parts), *source.values(), *named)))
 
 
 # Small requests repeat the same few schemas; 64 keys of at most MAX_COLUMNS names stay small.

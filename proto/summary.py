@@ -8,7 +8,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from proto.model import Judgement, KSearch, Notice, is_none
 
-__all__ = ["Counts", "Drift", "SchemeClassSummary", "SchemeSummary", "SegmentSummary", "Summary"]
+__all__ = [
+    "AudienceSummary",
+    "Counts",
+    "Drift",
+    "SchemeClassSummary",
+    "SchemeSummary",
+    "SegmentSummary",
+    "Summary",
+]
 
 
 class _Part(BaseModel):
@@ -82,6 +90,31 @@ class SchemeSummary(_Part):
     figures: dict[str, Any] = Field(description="of all customers, as the scheme explains them")
 
 
+class AudienceSummary(_Part):
+    """Who was chosen, and where everyone else went.
+
+    customers = Σ removed + held_out + beyond_max + over_budget + reached, except where `reason` says why the answer is
+    empty: those who would have been reached are in none of them.
+    """
+
+    customers: int
+    removed: dict[str, int] = Field(description="by rule, in the order they apply; each customer under the first")
+    held_out: int
+    beyond_max: int
+    over_budget: int
+    reached: int
+    cost: float | None
+    budget: float | None
+    expected_revenue: float | None = Field(
+        default=None, exclude_if=is_none, description="with schemes=lifecycle, of those reached"
+    )
+    expected_profit: float | None = Field(
+        default=None, exclude_if=is_none, description="the same, where a margin is known"
+    )
+    segments: dict[str, int] = Field(description="customers reached by segment code")
+    reason: str | None = Field(description="why nobody is reached, with min_size")
+
+
 class Summary(_Part):
     """`segserve.summary`."""
 
@@ -95,6 +128,7 @@ class Summary(_Part):
     crosstab: list[list[int]] | None = None
     ahp: Judgement | None = Field(default=None, exclude_if=is_none)
     k_search: KSearch | None = Field(default=None, exclude_if=is_none)
+    audience: AudienceSummary | None = Field(default=None, exclude_if=is_none)
     warnings: list[Notice] = []
     schemes: dict[str, SchemeSummary] | None = Field(
         default=None,

@@ -12,6 +12,7 @@ from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
+from proto.audience import AudienceOptions
 from proto.errors import ErrorCode, RequestError, problem
 from proto.model import dump_model
 from proto.options import FitOptions, ScoreOptions, SegmentOptions
@@ -73,7 +74,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.segserve = state
     app.endpoints = {}
-    for kind in (SegmentOptions, FitOptions, ScoreOptions):
+    for kind in (SegmentOptions, FitOptions, ScoreOptions, AudienceOptions):
         path, endpoint = f"/v1/{kind.name}", Endpoint(kind, state)
         if not settings.telemetry:
             app.endpoints["POST", path] = endpoint

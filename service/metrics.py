@@ -18,7 +18,7 @@ from service.tallies import Tallies
 
 __all__ = ["DEADLINES", "ENDPOINTS", "LANES", "OUTCOMES", "PHASES", "REJECTIONS", "STAGES", "Metrics", "StageTimer"]
 
-ENDPOINTS = ("segment", "fit", "score")
+ENDPOINTS = ("segment", "fit", "score", "audience")
 STAGES = ("receive", "queue", "decode", "aggregate", "compute", "encode", "send", "total")
 PHASES = ("starting", "reading_models", "compiling", "rehearsing", "ready", "failed", "draining")
 LAG_BUCKET_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from proto.audience import AudienceOptions
 from proto.errors import STATUS, TITLES, ErrorCode, RequestError, problem
 from proto.media import Media
 from proto.model import Model
@@ -25,6 +26,11 @@ _SUMMARIES = {
     "score": (
         "Score customers with a model",
         "Gives each customer the segment and the value score that the model says, alone or among millions.",
+    ),
+    "audience": (
+        "Choose whom to contact",
+        "Scores customers with a model and answers with those worth spending on, best first: by rules, consent and "
+        "budget, with rank and cost.",
     ),
 }
 
@@ -143,6 +149,12 @@ _EXAMPLES = {
     "fields": "customer_id,segment,value_percentile",
     "model": "spring",
     "schemes": "pareto,loyalty",
+    "budget": "500",
+    "cost_per_contact": "0.35",
+    "top": "10%",
+    "segments": "0,1",
+    "campaign": "spring sale",
+    "holdout": "0.1",
 }
 
 
@@ -153,7 +165,7 @@ def add_endpoints(document: dict[str, Any]) -> dict[str, Any]:
         "schemas": {**definitions["$defs"], "Problem": _PROBLEM},
         "securitySchemes": _SECURITY_SCHEMES,
     }
-    for kind in (SegmentOptions, FitOptions, ScoreOptions):
+    for kind in (SegmentOptions, FitOptions, ScoreOptions, AudienceOptions):
         document["paths"][f"/v1/{kind.name}"] = {"post": _operation(kind)}
     for path, (name, responses) in _OTHERS.items():
         if path in document["paths"]:

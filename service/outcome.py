@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +37,8 @@ class Outcome:
     schema: pa.Schema | None
     lang: Lang
     scheme_columns: Sequence[SchemeColumns] = ()
+    extra: Mapping[str, pa.Array] = field(default_factory=dict)
+    """Whole columns that were made with the outcome, such as the rank in an audience."""
 
     @property
     def rows_in(self) -> int:
@@ -92,6 +94,8 @@ class _Columns:
                 column = explained[name]
             elif (of_scheme := self._of_scheme(name, rows)) is not None:
                 column = of_scheme
+            elif name in self._o.extra:
+                column = self._o.extra[name].slice(rows.start, rows.stop - rows.start)
             else:
                 column = self._plain(name, rows, missing)
             columns.append(column)

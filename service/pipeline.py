@@ -9,6 +9,7 @@ from typing import Literal
 
 import pyarrow as pa
 
+from proto.audience import AudienceOptions
 from proto.errors import ErrorCode, RequestError
 from proto.limits import Limits
 from proto.model import Aggregation, Model, seal
@@ -16,6 +17,8 @@ from proto.options import AGGREGATION_OPTIONS, FitOptions, ScoreOptions, Segment
 from proto.schemas import Plan, output_schema, resolve
 from proto.summary import Summary
 from proto.wishes import NO_WISHES
+from service.audience import audience_of
+from service.customer_values import CustomerValues
 from service.customers_intake import CustomersIntake
 from service.features import check_feature_options
 from service.filtering import RowFilter
@@ -38,7 +41,7 @@ from service.transactions_intake import TransactionsIntake
 
 __all__ = ["Job", "Kind", "Options", "no_check", "refuse_contradiction"]
 
-Kind = Literal["segment", "fit", "score"]
+Kind = Literal["segment", "fit", "score", "audience"]
 Options = SegmentOptions | FitOptions | ScoreOptions
 
 # One shard keeps small requests lean; more let several threads aggregate one batch, each its own customers.
@@ -77,6 +80,7 @@ class Job:
         self._aggregation: Aggregation | None = None
         self._intake: Intake | None = None
         self._asked: list[Asked] = []
+        self._values: CustomerValues | None = None
         self.rows_in = 0
 
     def require_model(self) -> None:
@@ -101,6 +105,7 @@ class Job:
             self._intake = CustomersIntake(
                 plan, schema, self.options.nulls, limits=self._limits, where=where, asked=self._asked
             )
+            self._values = self._named_values(plan, schema, None, where)
             return
         self._aggregation = self._aggregation_of(plan)
         as_of = self.options.as_of
@@ -112,6 +117,7 @@ class Job:
                 option="as_of",
             )
         check_times(self._asked, as_of, self._aggregation.window_days)
+        where = self._filter(schema, self._aggregation.tz)
         self._intake = TransactionsIntake(
             plan,
             schema,
@@ -123,9 +129,19 @@ class Job:
             team=self._team,
             n_shards=self._n_shards,
             first_row=self._first_row,
-            where=self._filter(schema, self._aggregation.tz),
+            where=where,
             asked=self._asked,
         )
+        self._values = self._named_values(plan, schema, self._intake.as_of_tick, where)
+
+    def _named_values(
+        self, plan: Plan, schema: pa.Schema, as_of_tick: int | None, where: RowFilter | None
+    ) -> CustomerValues | None:
+        """For columns that options name of each customer, where there are any."""
+        named = self.options.named_columns()
+        if not named:
+            return None
+        return CustomerValues(plan, schema, named, as_of_tick=as_of_tick, where=where, limits=self._limits)
 
     def _filter(self, schema: pa.Schema, tz: str) -> RowFilter | None:
         options = self.options
@@ -151,6 +167,8 @@ class Job:
         assert self._intake is not None, "start() comes before add()"
         self._check()
         self._intake.add(batch)
+        if self._values is not None:
+            self._values.add(batch)
         self.rows_in = self._intake.rows_in
 
     def partial(self) -> pa.RecordBatch:
@@ -226,7 +244,10 @@ class Job:
             monetary = model.aggregation.monetary if model.aggregation else "sum"
             behind = [field for own in columns for field in own.fields]
             schema = output_schema(self._plan, options.fields, monetary=monetary, behind=behind)
-        return Outcome(model, summary, population, scored, schema, lang, columns)
+        outcome = Outcome(model, summary, population, scored, schema, lang, columns)
+        if not isinstance(options, AudienceOptions):
+            return outcome
+        return audience_of(outcome, options, self._values.of(population.keys) if self._values is not None else {})
 
 
 def _no_model() -> RequestError:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from kernels.keys import ByteKeys, FixedKeys, Keys
+from kernels.keys import ByteKeys, FixedKeys, Keys, take_keys
 from kernels.rfm import Counts as KernelCounts
 from kernels.rfm import Customers, recency_days, sums_fit, sums_to_float, tenure_days
 from proto.instants import NANOSECONDS_PER_DAY, rfc3339
@@ -104,6 +104,25 @@ class Population:
     def n_fitted(self) -> int:
         """Customers with a purchase: those that take part in a fit and in shares."""
         return self.n if self.purchased is None else int(np.count_nonzero(self.purchased))
+
+    def take(self, places: Ints) -> Population:
+        """The customers at these places, in this order; counts stay those of all."""
+
+        def of(values: Any) -> Any:
+            return None if values is None else values[places]
+
+        return replace(
+            self,
+            keys=take_keys(self.keys, places),
+            n=len(places),
+            features={name: values[places] for name, values in self.features.items()},
+            purchased=of(self.purchased),
+            revenue=of(self.revenue),
+            frequency=of(self.frequency),
+            sums=of(self.sums),
+            first_ticks=of(self.first_ticks),
+            last_ticks=of(self.last_ticks),
+        )
 
     def matrix(self, names: list[str], members: Ints | None = None) -> Floats:
         """The named features as float64[len(names), n], of the listed customers only where `members` is given."""

@@ -136,6 +136,11 @@ class TransactionsIntake:
             fixed_orders=cols.is_fixed_id(self._types["order_id"]) if "order_id" in self._types else None,
         )
 
+    @property
+    def as_of_tick(self) -> int | None:
+        """The last tick that counts, where as_of is explicit."""
+        return None if self._fixed_as_of is None else self._fixed_as_of.tick
+
     def add(self, batch: pa.RecordBatch) -> None:
         """Takes one batch; a few are aggregated at a time, so RequestError may come with a later one."""
         self._queue += [_Piece(batch, self.rows_in, start) for start in range(0, batch.num_rows, PIECE_ROWS)]

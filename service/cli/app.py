@@ -10,6 +10,7 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 
+from proto.audience import AudienceOptions
 from proto.classes import Lang
 from proto.options import FitOptions, ScoreOptions, SegmentOptions
 from service.api_keys import KeysError, new_key
@@ -188,6 +189,29 @@ def schemes(
     from service.cli.schemes import print_catalogue
 
     print_catalogue(Console(), lang)
+
+
+@app.command()
+@reported
+@with_flags(AudienceOptions, panel=OPTIONS, skip=["model"], panels=FIXED)
+def audience(
+    files: Files,
+    model: Annotated[
+        str,
+        typer.Option("--model", "-m", help="The model: a file, or its name on the server.", show_default=False),
+    ],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help=OUT_HELP)] = None,
+    url: Url = None,
+    api_key: ApiKey = None,
+    threads: Threads = 0,
+    parameters: Parameters = None,
+    **given: Any,
+) -> None:
+    """Choose the customers of FILES worth spending on: best first, with rank and cost, within a budget."""
+    from service.cli.run import run
+
+    query = query_of(given, parameters)
+    run("audience", files, query, out=out, url=url, api_key=api_key, model=model, threads=threads)
 
 
 @models.command()

@@ -27,7 +27,7 @@ def run_here(
     outcome = run_local(kind, batches, schema, options, model, threads)
     return Result(
         summary=outcome.summary,
-        model=None if kind == "score" else outcome.model,
+        model=None if kind in ("score", "audience") else outcome.model,
         schema=outcome.schema,
         batches=iter(outcome.batches()) if outcome.schema is not None else iter(()),
         rows_in=outcome.rows_in,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from proto.summary import Drift, Summary
+from proto.summary import AudienceSummary, Drift, Summary
 
 __all__ = ["notes"]
 
@@ -32,6 +32,8 @@ def notes(summary: Summary) -> list[Text]:
     if counted:
         lines.append(Text())
         lines += [_bullet(line) for line in counted]
+    if summary.audience is not None:
+        lines += [Text(), *_audience(summary.audience)]
     if summary.drift is not None or summary.drift_skipped or summary.crosstab:
         lines.append(Text())
     if summary.drift is not None:
@@ -54,6 +56,20 @@ def _legend(summary: Summary) -> str:
     revenue = any(segment.revenue_share is not None for segment in summary.segments)
     bars = " Bar: share of revenue, │ share of customers." if revenue else ""
     return f"{means}. Value: 0 is the average customer.{bars}"
+
+
+def _audience(audience: AudienceSummary) -> list[Text]:
+    cost = "" if audience.cost is None else f" for {audience.cost:,.2f}"
+    if audience.cost is not None and audience.budget is not None:
+        cost += f" of {audience.budget:,.2f}"
+    lines = [Text(f"Audience: {audience.reached:,} of {audience.customers:,} customers{cost}.", style="bold")]
+    gone = audience.removed | {
+        "held out": audience.held_out,
+        "max": audience.beyond_max,
+        "budget": audience.over_budget,
+    }
+    lines += [_bullet(f"{n:,} left out by {rule}") for rule, n in gone.items() if n]
+    return [*lines, Text(audience.reason)] if audience.reason else lines
 
 
 def _left_out(summary: Summary) -> list[str]:

@@ -13,7 +13,7 @@ from proto.summary import Summary
 
 __all__ = ["Kind", "Result"]
 
-Kind = Literal["segment", "fit", "score"]
+Kind = Literal["segment", "fit", "score", "audience"]
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import pyarrow as pa
 from rich.console import Console
 from rich.text import Text
 
+from proto.audience import AudienceOptions
 from proto.classes import Lang
 from proto.model import Model, dump_model, load_model
 from proto.options import FitOptions, ScoreOptions, SegmentOptions, parse_options
@@ -34,10 +35,12 @@ from service.cli.table import print_report
 
 __all__ = ["find_model", "run"]
 
+SCORES = ("score", "audience")
 OPTIONS: dict[Kind, type[SegmentOptions | FitOptions | ScoreOptions]] = {
     "segment": SegmentOptions,
     "fit": FitOptions,
     "score": ScoreOptions,
+    "audience": AudienceOptions,
 }
 
 
@@ -61,7 +64,7 @@ def run(
         if path is not None:
             check_output(path, suffixes) if suffixes else check_output(path)
     known = None if model is None else find_model(model, url, api_key)
-    if known is not None and kind != "score":
+    if known is not None and kind not in SCORES:
         query = query | {"init": "inline"}
     missing: dict[str, str] = {}
     if query.get("schemes") == ALL:
@@ -73,7 +76,7 @@ def run(
         def sent() -> Iterator[pa.RecordBatch]:
             progress.step("Sending" if url else "Reading", source.n_bytes)
             yield from source.batches(lambda done: progress.at(done, size(done)))
-            progress.step("Scoring" if kind == "score" else "Segmenting")
+            progress.step("Scoring" if kind in SCORES else "Segmenting")
 
         if url is None:
             progress.step("Getting the kernels ready")
@@ -99,7 +102,7 @@ def _all_schemes(
 ) -> tuple[dict[str, str], dict[str, str]]:
     """The query with every scheme that the files allow, or the model has, for `all`; and why others are not there."""
     plain, missing = without_schemes(query), dict[str, str]()
-    if kind == "score":
+    if kind in SCORES:
         inside = list((known.schemes if known is not None else None) or {})
     else:
         source = open_source(paths, parse_options(OPTIONS[kind], plain.items()), None)
@@ -119,10 +122,10 @@ def _prepare(
     looked up.
     """
     looks_back = "window" in query or ("schemes" in query and need_as_of(query["schemes"].split(",")))
-    wants_max = kind != "score" and looks_back and query.get("as_of", "max") == "max"
+    wants_max = kind not in SCORES and looks_back and query.get("as_of", "max") == "max"
     kept = {name: value for name, value in query.items() if not (wants_max and name == "window")}
     options = parse_options(OPTIONS[kind], kept.items())
-    source = open_source(paths, options, known if kind == "score" else None)
+    source = open_source(paths, options, known if kind in SCORES else None)
     sent = {column for column in options.columns.values() if column in source.roles.sources}
     if set(options.columns.values()) - sent:
         pairs = [f"{name}:{column}" for name, column in options.columns.items() if column in sent]

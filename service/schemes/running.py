@@ -43,7 +43,7 @@ class SchemeColumns:
         self.fields = [pa.field(name, LABEL)] if classes else []
         self.fields += [pa.field(f"{name}_{one.name}", _TYPES[one.kind]) for one in figures]
 
-    def of(self, column: str, rows: slice) -> pa.Array | None:
+    def of(self, column: str, rows: slice | npt.NDArray[np.int64]) -> pa.Array | None:
         """A column of these customers; None where it is not one of this scheme."""
         if column == self._class_name:
             return _dictionary(self._found.classes[rows], self._classes, self._lang)

@@ -7,12 +7,13 @@ import orjson
 import pytest
 from pydantic import BaseModel
 
+from proto.audience import AudienceOptions
 from proto.errors import STATUS, ErrorCode
 from proto.media import Media
 from proto.options import FitOptions, ScoreOptions, SegmentOptions
 from service.openapi import add_endpoints
 
-KINDS = [SegmentOptions, FitOptions, ScoreOptions]
+KINDS = [SegmentOptions, FitOptions, ScoreOptions, AudienceOptions]
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
 
 def test_it_is_json_and_keeps_what_was_there(document: dict[str, Any]) -> None:
     assert orjson.loads(orjson.dumps(document)) == document
-    assert list(document["paths"]) == ["/healthz", "/v1/fit", "/v1/score", "/v1/segment"]
+    assert list(document["paths"]) == ["/healthz", "/v1/audience", "/v1/fit", "/v1/score", "/v1/segment"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -59,7 +60,7 @@ def test_every_option_is_a_documented_parameter(document: dict[str, Any], kind: 
     for name, parameter in parameters.items():
         assert parameter["description"] == kind.model_fields[name].description
         choices = parameter["schema"].get("anyOf", [parameter["schema"]])
-        assert all(choice["type"] in ("string", "integer", "boolean") for choice in choices)
+        assert all(choice["type"] in ("string", "integer", "number", "boolean") for choice in choices)
         default = kind.model_fields[name].default
         assert parameter["schema"].get("default") == (None if default in ({}, []) else default)
 
@@ -68,7 +69,7 @@ def test_choices_and_bounds_are_told(document: dict[str, Any]) -> None:
     for kind in KINDS:
         schemas = {p["name"]: p["schema"] for p in _operation(document, kind)["parameters"]}
         assert schemas["scaler"]["enum"] == ["zscore", "minmax", "robust", "none"]
-        number = schemas["k"] if kind is ScoreOptions else schemas["k"]["anyOf"][0]
+        number = schemas["k"] if "anyOf" not in schemas["k"] else schemas["k"]["anyOf"][0]
         assert (number["minimum"], number["maximum"]) == (1, 256)
         assert (schemas["weights"]["type"], schemas["weights"]["description"]) == ("string", "name:number,…")
         assert schemas["columns"]["type"] == "string"

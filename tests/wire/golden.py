@@ -177,6 +177,9 @@ def _make(maker: _Maker) -> None:
     few = {name: values[4:7] for name, values in columns.items()}
     document = orjson.dumps({"columns": few, "model": orjson.loads(model)})
     maker.keep("score-json", "Two customers, the model beside the columns.", "score", _AS_OF, JSON, document)
+    document = orjson.dumps({"columns": columns, "model": orjson.loads(model)})
+    rules = f"{_AS_OF}&min_percentile=20&cost_per_contact=0.35&budget=1"
+    maker.keep("audience-json", "Whom to contact, within a budget.", "audience", rules, JSON, document)
     missing = stream_of(_rich().rename_columns(["customer_id", "timestamp", "sales_value", "order_id"]))
     maker.keep("missing-column", "A refusal that says what to do.", "segment", "", ARROW, missing)
     maker.keep("not-arrow", "A body that is not what its type says.", "segment", "", ARROW, csv)

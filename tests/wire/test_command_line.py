@@ -45,6 +45,11 @@ def test_fit_score_and_start_from_a_model_over_http(server: Server, sales: Path,
     shown = run("score", sales, "--model", model, "--as-of", "2026-01-01", "-o", tmp_path / "s.csv", *url)
     assert "customers are too few to tell drift" in shown
     assert (tmp_path / "s.csv").read_text().startswith("customer_id,recency_days")
+    flags = ["--top", "10%", "--budget", 12, "--cost-per-contact", 0.5, "--min-size", 5]
+    for url_or_none in (url, ()):
+        shown = run("audience", sales, "--model", model, "--as-of", "2026-01-01", *flags, *url_or_none)
+        assert "Audience: 24 of 400 customers for 12.00 of 12.00." in shown
+        assert "left out by budget" in shown
     assert "kept their segment" in run("segment", sales, "--k", 4, "--init", model, *url)
 
 

@@ -6,6 +6,7 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from proto.audience import AudienceOptions
 from proto.options import FitOptions, ScoreOptions, SegmentOptions, parse_options
 from service.cli.app import app
 from service.cli.flags import flag_name, query_of
@@ -20,7 +21,13 @@ def flags(command):
 
 @pytest.mark.parametrize(
     ("command", "model"),
-    [("segment", SegmentOptions), ("fit", FitOptions), ("score", ScoreOptions), ("serve", Settings)],
+    [
+        ("segment", SegmentOptions),
+        ("fit", FitOptions),
+        ("score", ScoreOptions),
+        ("audience", AudienceOptions),
+        ("serve", Settings),
+    ],
 )
 def test_every_field_is_a_flag(command, model):
     missing = {flag_name(name) for name in model.model_fields} - flags(command)

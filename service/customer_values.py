@@ -1,0 +1,129 @@
+"""Columns that say something of a customer (a consent, a cost): each customer's last value that is there.
+
+Last by (timestamp, arrival) in transactions, up to as_of; in a customers table there is one. A window leaves older
+purchases out, but not what a customer said before it.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from kernels.keys import Keys, KeyTable
+from kernels.parts import hash_and_part
+from proto.errors import ErrorCode, RequestError
+from proto.limits import Limits
+from proto.option_values import ValueKind
+from proto.schemas import Plan
+from service import columns as cols
+from service.filtering import RowFilter
+from service.identities import check_text
+
+__all__ = ["CustomerValues"]
+
+Floats = npt.NDArray[np.float64]
+
+_NEVER = np.iinfo(np.int64).min
+
+
+class CustomerValues:
+    """The last values of one request. `columns`: by option, the sender's column and its kind (number or flag)."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        schema: pa.Schema,
+        columns: dict[str, tuple[str, ValueKind]],
+        *,
+        as_of_tick: int | None,
+        where: RowFilter | None,
+        limits: Limits,
+    ) -> None:
+        self._customer_id, self._timestamp = plan.customer_id, plan.timestamp
+        self._columns = {option: column for option, (column, _) in columns.items()}
+        self._as_of_tick, self._where, self._limits = as_of_tick, where, limits
+        for option, (column, kind) in columns.items():
+            _check_type(option, column, kind, schema.field(column).type)
+        self._table = KeyTable(cols.is_fixed_id(schema.field(plan.customer_id).type))
+        self._seed = secrets.randbits(63)  # nobody can craft ids that collide
+        self._values = {option: np.empty(0) for option in columns}
+        self._ticks = {option: np.empty(0, np.int64) for option in columns}
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Takes one batch that the intake has taken."""
+        ids = batch.column(self._customer_id)
+        keep = None if self._where is None else self._where.mask(batch)
+        keep = cols.find_holes({"customer_id": ids}, (), keep).keep
+        ticks = np.zeros(batch.num_rows, np.int64)
+        if self._timestamp is not None:
+            times = batch.column(self._timestamp)
+            ticks = cols.ticks_of(times)
+            keep = cols.find_holes({"timestamp": times}, (), keep).keep
+            if self._as_of_tick is not None:
+                in_time = ticks <= self._as_of_tick
+                keep = in_time if keep is None else keep & in_time
+        keys = cols.keys_of(ids)
+        hashes, (rows,) = hash_and_part(keys, self._seed, 1, keep)
+        numbers = self._table.number(keys, hashes, rows)
+        check_text(self._table.text_bytes, self._limits)
+        self._grow()
+        for option, column in self._columns.items():
+            values = _as_floats(batch.column(column))[rows]
+            there = np.flatnonzero(~np.isnan(values))
+            self._enter(option, numbers[there], ticks[rows[there]], values[there])
+
+    def _grow(self) -> None:
+        n = self._table.n_keys
+        for option, values in self._values.items():
+            if len(values) < n:
+                room = max(n, len(values) * 2)
+                more = room - len(values)
+                self._values[option] = np.concatenate([values, np.full(more, np.nan)])
+                self._ticks[option] = np.concatenate([self._ticks[option], np.full(more, _NEVER)])
+
+    def _enter(self, option: str, numbers: npt.NDArray[np.int32], ticks: npt.NDArray[np.int64], values: Floats) -> None:
+        """Keeps the last value of each customer, in order of time and then of arrival (lexsort is stable)."""
+        order = np.lexsort((ticks, numbers))
+        sorted_numbers = numbers[order]
+        is_last = np.ones(len(order), np.bool_)
+        is_last[:-1] = sorted_numbers[1:] != sorted_numbers[:-1]
+        last = order[is_last]
+        who = numbers[last]
+        newer = ticks[last] >= self._ticks[option][who]
+        who, last = who[newer], last[newer]
+        self._values[option][who] = values[last]
+        self._ticks[option][who] = ticks[last]
+
+    def of(self, keys: Keys) -> dict[str, Floats]:
+        """By option, the value of each of these customers, float64[n]; NaN where there is none."""
+        hashes, (rows,) = hash_and_part(keys, self._seed, 1, None)
+        numbers = self._table.number(keys, hashes, rows)
+        self._grow()
+        return {option: values[numbers] for option, values in self._values.items()}
+
+
+def _check_type(option: str, column: str, kind: str, found: pa.DataType) -> None:
+    number = pa.types.is_integer(found) or pa.types.is_floating(found) or pa.types.is_decimal(found)
+    fits = number if kind == "number" else pa.types.is_boolean(found) or pa.types.is_integer(found)
+    if not fits and not pa.types.is_null(found):
+        wanted = "a number" if kind == "number" else "true or false, or an integer"
+        raise RequestError(
+            ErrorCode.WRONG_TYPE,
+            f"{option}={column} names a column of the type {found}; it must hold {wanted}. Cast it, or name another.",
+            option=option,
+            column=column,
+            found=str(found),
+            wanted=wanted,
+        )
+
+
+def _as_floats(array: pa.Array) -> Floats:
+    """Numbers and booleans as float64, NaN where there is no value."""
+    if pa.types.is_null(array.type):
+        return np.full(len(array), np.nan)
+    if pa.types.is_boolean(array.type):
+        array = array.cast(pa.uint8())
+    return cols.feature_array(array)
