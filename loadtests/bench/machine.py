@@ -27,10 +27,15 @@ def _cpu() -> str:
 
 
 def _commit() -> str:
-    found = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, cwd=Path(__file__).parent
-    )
-    return found.stdout.strip() or "unknown"
+    """The commit, and whether sources differ from it; results that were just written are no sources."""
+    root = Path(__file__).parents[2]
+    commit = _git(root, "rev-parse", "--short", "HEAD")
+    changed = _git(root, "status", "--porcelain", "--", "*.py", "*.toml", "*.lock")
+    return (commit or "unknown") + ("-dirty" if changed else "")
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    return subprocess.run(["git", *arguments], capture_output=True, text=True, cwd=folder).stdout.strip()
 
 
 def machine_facts() -> dict[str, Any]:

@@ -28,7 +28,7 @@ __all__ = ["run"]
 
 PARQUET = "application/vnd.apache.parquet"
 DISK_BYTES = 2 << 20
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 40.0
 
 
 def run(stage: Stage, *, quick: bool) -> tuple[list[Row], dict[str, Any]]:
@@ -72,7 +72,7 @@ def _models_at_start(stage: Stage, _: float) -> tuple[Row, dict[str, Any]]:
         service = stage.start("models-at-start", MODELS=str(folder))
         try:
             alive = _wait_for(service, "/healthz", 200)
-            while "failed" not in (said := CLIENT.get(f"{service.url}/readyz").text) and service.process.poll() is None:
+            while "be listed" not in (said := CLIENT.get(f"{service.url}/readyz").text) and _is_alive(service):
                 time.sleep(0.05)  # between two looks
             busy = _post(service, ad_platform()).status_code
             shutil.copytree(stage.models, folder)
@@ -85,6 +85,10 @@ def _models_at_start(stage: Stage, _: float) -> tuple[Row, dict[str, Any]]:
     kept = alive is not None and busy == 503 and answered == 200
     what = "models out of reach at the start: alive, scores get 503, then ready"
     return Row("", what, f"{busy}; {told}", "503, then ready", kept), found
+
+
+def _is_alive(service: Service) -> bool:
+    return service.process.poll() is None
 
 
 def _models_later(stage: Stage, seconds: float) -> tuple[Row, dict[str, Any]]:

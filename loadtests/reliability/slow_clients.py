@@ -6,6 +6,7 @@ python -m loadtests.reliability.slow_clients URL headers|body|reply N SECONDS   
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import socket
 import sys
@@ -14,11 +15,14 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from loadtests.open_load import http_request
-from loadtests.users import ARROW, analyst
+from loadtests.users import ARROW, ad_platform
 
 __all__ = ["KINDS", "End", "main", "slow_clients"]
 
 KINDS = ("headers", "body", "reply")
+CUSTOMERS = 30_000
+"""Of a reply that is read slowly: about 2 MB."""
+START_SECONDS = 2.0
 ESTABLISHED = 1
 """Of the states in TCP_INFO."""
 WINDOW_BYTES = 4096
@@ -101,14 +105,10 @@ class _Client:
             self._told = self._told or type(error).__name__.encode()
 
     async def _reply(self, loop: asyncio.AbstractEventLoop) -> None:
-        request = analyst(40_000, 20_000)
-        sent = http_request(self._url, request.path, request.content_type, request.body)
-        await loop.sock_sendall(self._socket, sent)
-        self._told = await loop.sock_recv(self._socket, 1)
+        await loop.sock_sendall(self._socket, _large_score(self._url))
+        self._told = await loop.sock_recv(self._socket, len("HTTP/1.1 200"))
         self._start = time.monotonic()
-        while self._is_open() and (data := await loop.sock_recv(self._socket, 1)):
-            if len(self._told) < 100:
-                self._told += data
+        while self._is_open() and await loop.sock_recv(self._socket, 1):
             for _ in range(10):
                 await asyncio.sleep(0.1)  # ten looks a second, a byte a second
                 if not self._is_open():
@@ -119,9 +119,21 @@ class _Client:
         return self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == ESTABLISHED
 
 
+@functools.cache
+def _large_score(url: str) -> bytes:
+    """Cheap to answer, with a reply that the kernel's buffers cannot hold."""
+    request = ad_platform(CUSTOMERS)
+    return http_request(url, request.path, request.content_type, request.body, "connection: close")
+
+
 async def slow_clients(url: str, kind: str, n: int, seconds: float) -> list[End]:
-    """All at once; those that are still there after so many seconds give up."""
-    return await asyncio.gather(*[_Client(url, number).run(kind, seconds) for number in range(n)])
+    """They come within two seconds; those that are still there after so many give up."""
+
+    async def one(number: int) -> End:
+        await asyncio.sleep(START_SECONDS * number / n)
+        return await _Client(url, number).run(kind, seconds)
+
+    return await asyncio.gather(*[one(number) for number in range(n)])
 
 
 def main() -> None:
