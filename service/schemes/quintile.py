@@ -11,6 +11,7 @@ import numpy.typing as npt
 from kernels.accumulators import MISSING
 from proto.model import Notice
 from service.schemes.accumulations import Accumulation
+from service.schemes.measures import wanted_quantiles
 from service.schemes.parameters import Parameter
 from service.schemes.scheme import Classified, Figure, Frozen, Given, Scheme, SchemeClass, Text
 from service.schemes.view import View
@@ -112,10 +113,9 @@ def _values(view: View) -> tuple[Floats, ...]:
     return tuple(np.where(known, values, np.nan) for values in three)
 
 
-def _quantiles(values: Floats, bins: int) -> list[float] | None:
+def _cuts_of(values: Floats, given: Given) -> list[float] | None:
     """The cuts between so many equal parts; None where there is nobody."""
-    known = values[~np.isnan(values)]
-    return np.quantile(known, np.arange(1, bins) / bins).tolist() if len(known) else None
+    return wanted_quantiles(values, np.arange(1, given["bins"]) / given["bins"])
 
 
 def _freeze(view: View, given: Given) -> Frozen:
@@ -123,7 +123,7 @@ def _freeze(view: View, given: Given) -> Frozen:
         return {}
     cuts = {}
     for name, values in zip(_FEATURES, _values(view), strict=True):
-        cuts[name] = given[f"{name}_cuts"] or _quantiles(values, given["bins"])
+        cuts[name] = given[f"{name}_cuts"] or _cuts_of(values, given)
     return cuts
 
 
@@ -152,7 +152,7 @@ def _classify(view: View, given: Given, frozen: Frozen) -> Classified:
     cuts = frozen
     if given["ties"] == "rank":
         three = tuple(map(_ranks, three))
-        cuts = {name: _quantiles(ranks, given["bins"]) for name, ranks in zip(_FEATURES, three, strict=True)}
+        cuts = {name: _cuts_of(ranks, given) for name, ranks in zip(_FEATURES, three, strict=True)}
     r, f, m = (
         _scores(values, cuts[name], is_recency=name == "recency") for name, values in zip(_FEATURES, three, strict=True)
     )
