@@ -10,7 +10,7 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import httpx
 import pyarrow as pa
@@ -44,12 +44,12 @@ def events(service: Server) -> list[str]:
 
 
 def test_an_accepted_request_finishes_and_new_ones_are_refused() -> None:
-    with running(threads=1) as service, httpx.Client(base_url=service.url) as kept:
+    with running(threads=1) as service, service.client() as kept, service.client() as fresh:
         assert kept.get("/readyz").status_code == 200  # a connection that stays
         with half_sent(service) as link:
             service.process.send_signal(signal.SIGTERM)
             service.wait_until(lambda: "finishing" in events(service), 30)
-            for client in (kept, httpx.Client(base_url=service.url)):
+            for client in (kept, fresh):
                 reply = post(client, "segment", SHOP, k=3)
                 refused(reply, 503, "shutting_down")
                 assert reply.headers["connection"] == "close"
@@ -112,12 +112,15 @@ class Callers:
         self.torn: list[str] = []  # it went in the middle of one, or the answer was another one
         self._port = service.port
         self._lock = threading.Lock()
-        self._threads = [threading.Thread(target=self._call) for _ in range(n)]
+        self._threads = [threading.Thread(target=self._run) for _ in range(n)]
         for thread in self._threads:
             thread.start()
 
-    def _call(self) -> None:
-        link = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
+    def _run(self) -> None:
+        with closing(http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)) as link:
+            self._call(link)
+
+    def _call(self, link: http.client.HTTPConnection) -> None:
         for number in itertools.count():
             body = stream_of(SHOP) if number % 2 else CUSTOMERS
             try:
@@ -138,7 +141,6 @@ class Callers:
             with self._lock:
                 self.whole[reply.status] += 1
             if reply.status != 200:
-                link.close()
                 return
 
     def join(self) -> None:
