@@ -39,6 +39,11 @@ class Interner:
         """The bytes of the distinct texts."""
         return sum(table.text_bytes for table in self._tables)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        return sum(table.nbytes for table in self._tables)
+
     def number(self, texts: ByteKeys) -> NDArray[np.int32]:
         """Return int32[n], the number of each text; a new text gets a new one. In any thread."""
         n_shards = len(self._tables)

@@ -23,6 +23,8 @@ class Frame(NamedTuple):
     """A pa.Buffer for Arrow, bytes for text and encoded bodies, None for a spooled file."""
     size: int
     """Bytes held by `data`."""
+    decompressed_bytes: int = 0
+    """What the compressed buffers of an Arrow message say they become."""
 
 
 _CONTINUATION = b"\xff\xff\xff\xff"
@@ -176,9 +178,10 @@ class ArrowFramer:
     def _complete(self, frames: list[Frame]) -> None:
         header = self._header
         assert header is not None
+        decompressed = 0
         if header.compressed is not None:
-            check_compressed(header.compressed, self._view[self._body_start :], self._limits)
-        frames.append(Frame(_KINDS[header.kind], self._message, len(self._view)))
+            decompressed = check_compressed(header.compressed, self._view[self._body_start :], self._limits)
+        frames.append(Frame(_KINDS[header.kind], self._message, len(self._view), decompressed))
         self._header = self._message = None
         self._view = memoryview(b"")
 

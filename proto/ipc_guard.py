@@ -130,8 +130,11 @@ def _buffers(data: memoryview, vector_at: int) -> tuple[tuple[int, ...], tuple[i
     return pairs[::2], pairs[1::2]
 
 
-def check_compressed(buffers: list[tuple[int, int]], body: memoryview, limits: Limits) -> None:
-    """Compares what the compressed buffers say they become with the limit, before anything is decompressed."""
+def check_compressed(buffers: list[tuple[int, int]], body: memoryview, limits: Limits) -> int:
+    """Compares what the compressed buffers say they become with the limit, before anything is decompressed.
+
+    Returns that number of bytes.
+    """
     total = 0
     for offset, length in buffers:
         if length == 0:
@@ -144,3 +147,4 @@ def check_compressed(buffers: list[tuple[int, int]], body: memoryview, limits: L
         total += length - 8 if size == -1 else size
     if total > limits.max_message_bytes:
         raise over("max_message_bytes", total, limits.max_message_bytes, "Decompressed, too; send smaller batches.")
+    return total

@@ -28,8 +28,14 @@ class Limits(NamedTuple):
     """Text of distinct ids."""
 
 
+_SETTINGS = ("max_body_bytes", "max_message_bytes", "max_document_bytes", "max_customers", "max_pairs")
+
+
 def over(limit: str, found: int, allowed: int, remedy: str) -> RequestError:
     """The refusal of a request that passes one of the limits, by the limit's name."""
+    variable = f"SEGSERVE_{limit.upper()}"
+    if limit in _SETTINGS and variable not in remedy:
+        remedy += f" The limit is {variable}."
     return RequestError(
         ErrorCode.LIMIT_EXCEEDED,
         f"The request passes {limit}: found {found:,}, allowed {allowed:,}. {remedy}",

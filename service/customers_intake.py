@@ -15,9 +15,10 @@ from proto.errors import ErrorCode, RequestError
 from proto.limits import Limits, over
 from proto.schemas import Plan
 from service import columns as cols
+from service.budget import finishing_bytes, table_bytes
 from service.filtering import RowFilter
 from service.identities import check_text
-from service.intake import Left
+from service.intake import Left, batch_bytes
 from service.population import Population, population_of_customers
 from service.schemes.gathering import TableGathering
 from service.schemes.request import Asked
@@ -49,6 +50,21 @@ class CustomersIntake:
         self._parts: list[list[Any]] = [[] for _ in plan.features]
         self._left = Left()
         self._gathering = TableGathering(asked, plan.wished, limits) if asked else None
+
+    @property
+    def held_bytes(self) -> int:
+        return int(self._table.nbytes + 8 * len(self._parts) * self._table.n_keys)
+
+    def growing_bytes(self, batch: pa.RecordBatch | None) -> int:
+        if batch is None:
+            return self.held_bytes
+        n, came, n_shards = self._table.n_keys, batch_bytes(batch), 1
+        text, features = self._table.text_bytes + came, 8 * len(self._parts) * (n + batch.num_rows)
+        table = table_bytes(batch.num_rows, n, 0, text, in_place=False, n_shards=n_shards, with_pairs=False)
+        return int(came + features + table)
+
+    def finishing_bytes(self) -> int:
+        return finishing_bytes(self._table.n_keys, len(self._features), self._table.text_bytes)
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Takes one batch; RequestError for what cannot be used, and for a customer that was there before."""

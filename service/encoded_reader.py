@@ -15,7 +15,8 @@ import zstandard
 from proto.errors import ErrorCode, RequestError
 from proto.framing import Frame
 from proto.limits import Limits, over
-from proto.media import Shape
+from proto.media import Media, Shape
+from service.budget import Reservation, decoding_bytes
 from service.reader import Reader
 
 __all__ = ["EncodedReader", "encoding_of", "inflated"]
@@ -127,8 +128,11 @@ def inflated(encoding: str, body: bytes | memoryview, limits: Limits) -> bytes:
 class EncodedReader:
     """A Reader around another, which sees plain bytes. Its pieces are compressed bytes."""
 
-    def __init__(self, inner: Reader, encoding: str, limits: Limits) -> None:
-        self._inner = inner
+    def __init__(
+        self, inner: Reader, encoding: str, limits: Limits, media: Media, memory: Reservation | None = None
+    ) -> None:
+        self._inner, self._media = inner, media
+        self._memory = memory or Reservation()
         self._inflater = _Inflater(encoding)
         self._limits = limits
         self._held: list[bytes] = []
@@ -164,7 +168,7 @@ class EncodedReader:
         if piece.kind == "end":
             self._inflater.finish()
             for frame in self._inner.finish():
-                yield from self._inner.decode(frame)
+                yield from self._decode(frame)
             return
         for part in self._inflater.parts(piece.data):
             self._plain_size += len(part)
@@ -172,8 +176,16 @@ class EncodedReader:
                 raise over(
                     "max_body_bytes", self._plain_size, self._limits.max_body_bytes, "Decompressed; send less at once."
                 )
+            if self._media is not Media.PARQUET:  # which goes to a file
+                self._memory.add("inflated", len(part))
             for frame in self._inner.feed(part):
-                yield from self._inner.decode(frame)
+                yield from self._decode(frame)
+
+    def _decode(self, frame: Frame) -> Iterator[pa.RecordBatch]:
+        self._memory.set("decode", frame.decompressed_bytes + decoding_bytes(self._media, frame.size))
+        yield from self._inner.decode(frame)
+        if self._media is not Media.PARQUET:
+            self._memory.add("inflated", -frame.size)
 
     def close(self) -> None:
         self._inner.close()

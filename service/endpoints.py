@@ -73,13 +73,17 @@ class Endpoint:
             return False
         try:
             with timer.stage("receive"):
-                body = await exchange.body()
+                body = await exchange.ready_body()
+                if body is None:  # it takes its time
+                    with self._state.budget.reservation() as memory:
+                        memory.set("body", length)
+                        body = await exchange.body()
             reply = quick.answer(route, body)
             if reply is None:
                 return False
             timer.seconds |= reply.seconds
             await exchange.respond(200, reply.body, reply.media, (b"server-timing", timer.header()))
-        except ClientGone:
+        except (ClientGone, RequestError):
             return False  # the general path notices as well, and tells
         except asyncio.CancelledError:
             if exchange.was_ended():
@@ -173,6 +177,7 @@ class Endpoint:
         media_in = media_of(exchange.header(b"content-type"))
         media_out = negotiate(exchange.header(b"accept"), media_in, self._producible)
         _check_declared(length, media_in, state.settings.limits)
+        memory = state.budget.reservation()
         work = Work(
             options,
             media_in,
@@ -182,6 +187,7 @@ class Endpoint:
             team=state.team,
             timer=timer,
             expected_bytes=length,
+            memory=memory,
         )
         exchange.on_end = work.cancel
         try:
@@ -192,6 +198,7 @@ class Endpoint:
         finally:
             facts["rows_in"] = work.rows_in
             work.close()
+            memory.close()
             if bulk_place is not None:
                 bulk_place.leave()
 

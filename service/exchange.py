@@ -48,6 +48,7 @@ class Exchange:
     on_end: Callable[[], None] | None = None
     """Called when a deadline ends the request; from the event loop."""
     _body: bytes | None = None
+    _first = b""
     _body_read = False
     _body_touched = False
 
@@ -91,11 +92,18 @@ class Exchange:
         self._body_read = not message.get("more_body", False)
         return body
 
+    async def ready_body(self) -> bytes | None:
+        """The whole of a small body where it came at once; None where `body` has to wait for more."""
+        if self._body is None:
+            self._first = await self._chunk()
+            if self._body_read:
+                self._body = self._first
+        return self._body
+
     async def body(self) -> bytes:
         """The whole of a small body; it can be asked for again."""
         if self._body is None:
-            body = b"" if self._body_read else await self._chunk()
-            self._body = body if self._body_read else b"".join([body, *[chunk async for chunk in self.chunks()]])
+            self._body = b"".join([self._first, *[chunk async for chunk in self.chunks()]])
         return self._body
 
     @property

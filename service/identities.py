@@ -73,6 +73,12 @@ class Identities:
         """Bytes of the distinct texts that became numbers."""
         return self._interner.text_bytes
 
+    @property
+    def held_bytes(self) -> int:
+        """What is held here: distinct texts, and what the entries of the last dictionaries have become."""
+        entries: int = sum(dictionary.nbytes + 16 * len(dictionary) for dictionary, _ in list(self._entries))
+        return self._interner.nbytes + entries
+
     def restore(self, keys: Keys) -> Keys:
         """The ids that `keys_of` made these of: FixedKeys of integers, all others ByteKeys without gaps."""
         if not self._is_text:

@@ -23,9 +23,24 @@ class Intake(Protocol):
 
     rows_in: int
 
+    @property
+    def held_bytes(self) -> int:
+        """What it holds."""
+
+    def growing_bytes(self, batch: pa.RecordBatch | None) -> int:
+        """What it may hold at most while it takes this batch, or while it takes what is left at the end."""
+
+    def finishing_bytes(self) -> int:
+        """What `finish`, and all that is done with its population, may take beside that."""
+
     def add(self, batch: pa.RecordBatch) -> None: ...
 
     def finish(self) -> Population: ...
+
+
+def batch_bytes(batch: pa.RecordBatch) -> int:
+    """What a batch holds; of dictionaries their indices, since batches share the entries."""
+    return sum((column.indices if pa.types.is_dictionary(column.type) else column).nbytes for column in batch.columns)
 
 
 @dataclass

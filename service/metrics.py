@@ -94,6 +94,8 @@ class Metrics:
         self.bulk_places = Gauge("segserve_bulk_places_in_use", "Bulk requests being answered.", registry=r)
         self.bulk_queue = Gauge("segserve_bulk_queue_length", "Bulk requests that wait for a place.", registry=r)
         self.connections = Gauge("segserve_connections", "Open connections.", registry=r)
+        self.memory_budget = Gauge("segserve_memory_budget_bytes", "Bytes all requests may reserve.", registry=r)
+        self.memory_reserved = Gauge("segserve_memory_reserved_bytes", "Bytes requests have reserved.", registry=r)
         self.drains = Gauge("segserve_drains_in_flight", "Refused bodies being read to their end.", registry=r)
         self.rejections = Counter(
             "segserve_rejections_total", "503 replies by reason: the setting that was met.", ["reason"], registry=r

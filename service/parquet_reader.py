@@ -22,6 +22,7 @@ from proto.media import Shape
 from proto.parquet_guard import Footer, Group, check_pages, read_footer
 from proto.schemas import MODEL_KEY, Wanted, check_schema
 from service.arrow_reader import canonical_schema, validated
+from service.budget import Reservation
 
 __all__ = ["ParquetReader"]
 
@@ -29,6 +30,7 @@ _BATCH_ROWS = 65_536
 _MAGIC = b"PAR1"
 _SPOOLED_PIECE = 1 << 20
 _FOOTER_ITEMS = 1_000_000
+_GROUP_RATIO = 2  # a row group's pages, and what is decoded of them, to what its footer says they become
 _ERRORS = (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError)
 
 
@@ -50,7 +52,8 @@ def _no_room(error: OSError) -> RequestError:
 class ParquetReader:
     """A Reader that spools the file and reads it by row group."""
 
-    def __init__(self, wanted: Wanted, limits: Limits) -> None:
+    def __init__(self, wanted: Wanted, limits: Limits, memory: Reservation | None = None) -> None:
+        self._memory = memory or Reservation()
         self.schema: pa.Schema | None = None
         self.model: bytes | dict[str, Any] | None = None
         self.shape: Shape = "rows"
@@ -164,6 +167,7 @@ class ParquetReader:
         allowed = self._limits.max_message_bytes
         if size > allowed:
             raise over("max_message_bytes", size, allowed, f"Row group {i + 1} is too large; write smaller ones.")
+        self._memory.set("decode", _GROUP_RATIO * size)
 
     def close(self) -> None:
         self._file.close()

@@ -19,6 +19,7 @@ from proto.summary import Summary
 from proto.wishes import NO_WISHES
 from service.audience import audience_of
 from service.customer_values import CustomerValues
+from service.budget import Reservation
 from service.customers_intake import CustomersIntake
 from service.features import check_feature_options
 from service.filtering import RowFilter
@@ -56,7 +57,8 @@ class Job:
     """One request: `start` with the schema, `add` every batch, `finish` for the outcome.
 
     For segment and fit, `model` is the one to start from (`init=`), if any; for score, the one to score with.
-    `check` is called between steps and may raise to end the job early.
+    `check` is called between steps and may raise to end the job early. What the job is about to hold it reserves with
+    `memory`, which may refuse.
     """
 
     def __init__(
@@ -70,10 +72,12 @@ class Job:
         expected_bytes: int | None = None,
         first_row: int = 0,
         check: Callable[[], None] = no_check,
+        memory: Reservation | None = None,
     ) -> None:
         self.options = options
         self._model = model
         self._limits, self._team, self._check = limits, team, check
+        self._memory = memory or Reservation()
         self._now_ns, self._first_row = now_ns, first_row
         self._n_shards = 1 if expected_bytes is not None and expected_bytes < SHARDED_BYTES else team.n_threads
         self._plan: Plan | None = None
@@ -166,9 +170,11 @@ class Job:
         """Takes one batch of the schema given to `start`."""
         assert self._intake is not None, "start() comes before add()"
         self._check()
+        self._memory.set("table", self._intake.growing_bytes(batch))
         self._intake.add(batch)
         if self._values is not None:
             self._values.add(batch)
+        self._memory.set("table", self._intake.held_bytes)
         self.rows_in = self._intake.rows_in
 
     def partial(self) -> pa.RecordBatch:
@@ -191,8 +197,11 @@ class Job:
         assert self._plan is not None, "start() comes before finish()"
         assert self._intake is not None
         self._check()
+        self._memory.set("table", self._intake.growing_bytes(None))
+        self._memory.set("finish", self._intake.finishing_bytes())
         population = self._intake.finish()
         self._intake = None  # its tables are as large as the population, and done with
+        self._memory.set("table", 0)
         crosstab = None
         options = self.options
         if isinstance(options, ScoreOptions):

@@ -11,6 +11,7 @@ from proto.limits import Limits
 from proto.media import Media, Shape
 from proto.schemas import Wanted
 from service.arrow_reader import ArrowReader, read_arrow
+from service.budget import Reservation
 from service.csv_reader import CsvReader
 from service.encoded_reader import EncodedReader, encoding_of, inflated
 from service.json_reader import JsonReader, read_json
@@ -37,11 +38,20 @@ _READERS: dict[Media, Callable[[Wanted, Limits], Reader]] = {
 }
 
 
-def open_reader(media: Media, wanted: Wanted, limits: Limits, content_encoding: str | None = None) -> Reader:
-    """A reader of one body. `wanted` is asked, in the worker, as soon as column names and inline model are known."""
+def open_reader(
+    media: Media,
+    wanted: Wanted,
+    limits: Limits,
+    content_encoding: str | None = None,
+    memory: Reservation | None = None,
+) -> Reader:
+    """A reader of one body. `wanted` is asked, in the worker, as soon as column names and inline model are known.
+
+    What only the reader knows that it is about to hold, it reserves with `memory`.
+    """
     encoding = encoding_of(content_encoding)
-    reader = _READERS[media](wanted, limits)
-    return EncodedReader(reader, encoding, limits) if encoding else reader
+    reader = ParquetReader(wanted, limits, memory) if media is Media.PARQUET else _READERS[media](wanted, limits)
+    return EncodedReader(reader, encoding, limits, media, memory) if encoding else reader
 
 
 def decode_whole(

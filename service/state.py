@@ -8,6 +8,7 @@ from functools import partial
 
 from service.admission import Admission
 from service.api_keys import ApiKeys
+from service.budget import Budget
 from service.deadlines import Deadlines, Watch
 from service.gate import Gate, KeyMetrics
 from service.metrics import PHASES, Metrics
@@ -28,6 +29,7 @@ class State:
     admission: Admission
     gate: Gate
     watch: Watch
+    budget: Budget
     models: ModelStore = field(default_factory=lambda: ModelStore({}))
     ready: bool = False
     failure: str | None = None
@@ -51,8 +53,9 @@ class State:
         keys = ApiKeys(settings.api_keys, settings.api_keys_file)
         metrics.registry.register(KeyMetrics(keys))
         gate = Gate(keys, settings.metrics_key)
+        budget = Budget(settings.memory_budget_bytes or None, metrics)
         watch = Watch(Deadlines(*(getattr(settings, name) for name in Deadlines._fields)), metrics)
-        state = cls(settings, metrics, ThreadTeam(n, initializer=lower_priority), admission, gate, watch)
+        state = cls(settings, metrics, ThreadTeam(n, initializer=lower_priority), admission, gate, watch, budget)
         metrics.ready.set_function(lambda: state.ready and not gate.draining)
         for phase in PHASES:
             metrics.phase.labels(phase).set_function(partial(state.is_at, phase))

@@ -19,9 +19,10 @@ from proto.limits import Limits, over
 from proto.model import Aggregation, Notice
 from proto.schemas import Plan
 from service import columns as cols
+from service.budget import finishing_bytes, table_bytes
 from service.filtering import RowFilter
 from service.identities import Identities, check_text
-from service.intake import Left
+from service.intake import Left, batch_bytes
 from service.partial import from_batch, to_batch
 from service.population import Instant, Population, population_of_transactions
 from service.schemes.gathering import Gathering
@@ -92,7 +93,9 @@ class TransactionsIntake:
         self._identities = Identities(self._types["customer_id"], count_rows=packs, limits=limits, n_shards=n_shards)
         accumulators = self._gathering.accumulators if self._gathering is not None else tuple
         self._table = RfmTable(self._kernel_plan(), n_shards, accumulators=accumulators)
+        self._packs, self._n_shards = packs, n_shards
         self._queue: list[_Piece] = []
+        self._queued_bytes = 0
         self._lock = threading.Lock()  # of what several pieces count in: what was left out, and the days
 
     def _instant(self, as_of: str, now_ns: int) -> Instant:
@@ -141,8 +144,39 @@ class TransactionsIntake:
         """The last tick that counts, where as_of is explicit."""
         return None if self._fixed_as_of is None else self._fixed_as_of.tick
 
+    @property
+    def held_bytes(self) -> int:
+        return self._table.nbytes + self._identities.held_bytes + self._queued_bytes
+
+    @property
+    def _queued_rows(self) -> int:
+        return self.rows_in - self._queue[0].rows_before if self._queue else 0
+
+    def growing_bytes(self, batch: pa.RecordBatch | None) -> int:
+        rows, came = self._queued_rows, 0
+        if batch is not None:
+            rows, came = rows + batch.num_rows, batch_bytes(batch)
+            if rows < ROWS_AT_ONCE and len(self._queue) + 1 < PIECES_AT_ONCE:  # it is only queued
+                return self.held_bytes + came
+        table = self._table
+        grown = table_bytes(
+            rows,
+            table.n_customers,
+            table.n_pairs,
+            table.text_bytes + self._identities.text_bytes + self._queued_bytes + came,
+            in_place=self._packs and self._identities.kind != "bytes",
+            n_shards=self._n_shards,
+            with_pairs=self._aggregation.occasion != "row",
+        )
+        return self._queued_bytes + came + max(grown, table.nbytes) + self._identities.held_bytes
+
+    def finishing_bytes(self) -> int:
+        text = self._table.text_bytes + self._identities.text_bytes
+        return finishing_bytes(self._table.n_customers + self._queued_rows, 4, text)
+
     def add(self, batch: pa.RecordBatch) -> None:
         """Takes one batch; a few are aggregated at a time, so RequestError may come with a later one."""
+        self._queued_bytes += batch_bytes(batch)
         self._queue += [_Piece(batch, self.rows_in, start) for start in range(0, batch.num_rows, PIECE_ROWS)]
         self._count_in(batch.num_rows)
         if not self._queue:
@@ -158,6 +192,7 @@ class TransactionsIntake:
     def _aggregate(self) -> None:
         """Aggregates what was taken: the pieces are prepared side by side, then the table's shards take them in."""
         pieces, self._queue = self._queue, []
+        self._queued_bytes = 0
         if not pieces:
             return
         self._table.enter(self._team.map(self._prepare, pieces), self._team.run)

@@ -19,6 +19,7 @@ from proto.model import Model, dump_model
 from proto.options import FitOptions, ScoreOptions, parse_options
 from proto.schemas import Roles, assign
 from proto.wishes import NO_WISHES
+from service.budget import Reservation, decoding_bytes, reply_bytes
 from service.metrics import StageTimer
 from service.models import ModelStore, inline_model
 from service.outcome import Outcome
@@ -64,9 +65,11 @@ class Work:
         team: ThreadTeam,
         timer: StageTimer,
         expected_bytes: int | None,
+        memory: Reservation | None = None,
     ) -> None:
         self._options, self._limits, self._timer = options, limits, timer
         self._media_in, self._content_encoding = media_in, content_encoding
+        self._memory = memory or Reservation()
         self._cancelled = threading.Event()
         named = options.model if isinstance(options, ScoreOptions) else options.init
         self._takes_inline = named is None if isinstance(options, ScoreOptions) else named == INLINE
@@ -78,10 +81,11 @@ class Work:
             "now_ns": time.time_ns(),
             "expected_bytes": expected_bytes,
             "check": self._check,
+            "memory": self._memory,
         }
         self._job: Job | None = None
         self._started = False
-        self._reader = open_reader(media_in, self._wanted, limits, content_encoding)
+        self._reader = open_reader(media_in, self._wanted, limits, content_encoding, self._memory)
 
     def cancel(self) -> None:
         """Ends the work at its next step. From any thread."""
@@ -119,6 +123,8 @@ class Work:
 
     def feed(self, chunk: bytes | memoryview) -> list[Frame]:
         """The pieces that are complete with this chunk. Event loop; frames only."""
+        if self._media_in is not Media.PARQUET:  # which goes to a file
+            self._memory.add("body", len(chunk))
         return self._reader.feed(chunk)
 
     def end(self) -> list[Frame]:
@@ -129,6 +135,8 @@ class Work:
         """Decodes and aggregates some pieces."""
         for piece in pieces:
             self._check()
+            if not self._content_encoding and self._media_in is not Media.PARQUET:
+                self._memory.set("decode", piece.decompressed_bytes + decoding_bytes(self._media_in, piece.size))
             batches = self._reader.decode(piece)
             while True:
                 with self._timer.stage("decode"):
@@ -139,9 +147,14 @@ class Work:
                 with self._timer.stage("aggregate"):
                     assert self._job is not None
                     self._job.add(batch)
+            if self._media_in is not Media.PARQUET:
+                self._memory.add("body", -piece.size)
+        self._memory.set("decode", 0)
 
     def take_whole(self, body: bytes) -> None:
         """Decodes and aggregates a body that is small enough to be taken at once."""
+        self._memory.set("body", len(body))
+        self._memory.set("decode", decoding_bytes(self._media_in, len(body)))
         with self._timer.stage("decode"):
             whole = decode_whole(self._media_in, body, self._wanted, self._limits, self._content_encoding)
         assert self._job is not None
@@ -151,6 +164,7 @@ class Work:
         with self._timer.stage("aggregate"):
             for batch in whole.batches:
                 self._job.add(batch)
+        self._memory.set("decode", 0)
 
     def _start(self) -> None:
         if not self._started and self._reader.schema is not None:
@@ -176,6 +190,7 @@ class Work:
         if isinstance(self._options, FitOptions):
             yield dump_model(outcome.model)
             return
+        self._memory.set("reply", reply_bytes(outcome.customers_out))
         assert outcome.schema is not None
         pieces = encode(
             media_out,

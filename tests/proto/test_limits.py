@@ -20,3 +20,10 @@ def test_a_message_fits_into_a_body() -> None:
     limits = Limits()
     assert limits.max_metadata_bytes <= limits.max_message_bytes <= limits.max_body_bytes
     assert limits.max_document_bytes <= limits.max_body_bytes
+
+
+def test_a_limit_that_can_be_set_names_its_variable_once() -> None:
+    told = over("max_body_bytes", 2, 1, "Send less.").detail
+    assert told.endswith("Send less. The limit is SEGSERVE_MAX_BODY_BYTES.")
+    assert over("max_pairs", 2, 1, "Raise SEGSERVE_MAX_PAIRS.").detail.count("SEGSERVE_") == 1
+    assert "SEGSERVE" not in over("max_rows", 2, 1, "Send fewer rows.").detail

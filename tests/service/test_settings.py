@@ -37,6 +37,7 @@ VALUES: dict[str, tuple[str, Any]] = {
     "max_document_bytes": ("1002", 1002),
     "max_customers": ("1003", 1003),
     "max_pairs": ("1004", 1004),
+    "memory_budget_bytes": ("1005", 1005),
     "small_body_bytes": ("0", 0),
     "header_seconds": ("1.5", 1.5),
     "read_seconds": ("2.5", 2.5),
