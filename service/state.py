@@ -14,7 +14,7 @@ from service.gate import Gate, KeyMetrics
 from service.metrics import PHASES, Metrics
 from service.models import ModelStore
 from service.settings import Settings
-from service.threads import ThreadTeam, lower_priority
+from service.threads import ThreadTeam
 
 __all__ = ["State"]
 
@@ -55,7 +55,7 @@ class State:
         gate = Gate(keys, settings.metrics_key)
         budget = Budget(settings.memory_budget_bytes or None, metrics)
         watch = Watch(Deadlines(*(getattr(settings, name) for name in Deadlines._fields)), metrics)
-        state = cls(settings, metrics, ThreadTeam(n, initializer=lower_priority), admission, gate, watch, budget)
+        state = cls(settings, metrics, ThreadTeam(n), admission, gate, watch, budget)
         metrics.ready.set_function(lambda: state.ready and not gate.draining)
         for phase in PHASES:
             metrics.phase.labels(phase).set_function(partial(state.is_at, phase))

@@ -2,35 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
 from typing import TypeVar
 
-__all__ = ["ThreadTeam", "lower_priority"]
+__all__ = ["ThreadTeam"]
 
 Item = TypeVar("Item")
 Found = TypeVar("Found")
-
-NICE = 10  # a tenth of the weight of the event loop's thread, which so gets a core as soon as it has something to do
-
-
-def lower_priority() -> bool:
-    """Lets the event loop's thread go first: lowers the calling thread's own priority. Tells whether it could.
-
-    Only Linux has a priority per thread; elsewhere, and where a sandbox forbids it, threads stay equal, and small
-    requests wait longer for a core while bulk work runs.
-    """
-    if sys.platform != "linux":
-        return False
-    try:
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
-    except OSError:
-        return False
-    return True
 
 
 class ThreadTeam:
@@ -40,13 +20,11 @@ class ThreadTeam:
     deadlock, and a small job does not wait for the helpers of a large one.
     """
 
-    def __init__(self, n_threads: int, *, initializer: Callable[[], object] | None = None) -> None:
+    def __init__(self, n_threads: int) -> None:
         if n_threads < 1:
             raise ValueError(f"n_threads is {n_threads}; at least 1 is needed")
         self.n_threads = n_threads
-        self._helpers = None
-        if n_threads > 1:
-            self._helpers = ThreadPoolExecutor(n_threads - 1, thread_name_prefix="kernel", initializer=initializer)
+        self._helpers = ThreadPoolExecutor(n_threads - 1, thread_name_prefix="kernel") if n_threads > 1 else None
 
     def run(self, thunks: Sequence[Callable[[], None]]) -> None:
         """Runs the thunks and returns when all are done; after an error no further one starts, and it is raised.

@@ -168,6 +168,8 @@ class TransactionsIntake:
             n_shards=self._n_shards,
             with_pairs=self._aggregation.occasion != "row",
         )
+        if self._gathering is not None:
+            grown += 2 * table.nbytes  # its columns double beside the old ones
         return self._queued_bytes + came + max(grown, table.nbytes) + self._identities.held_bytes
 
     def finishing_bytes(self) -> int:
