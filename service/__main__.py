@@ -18,8 +18,8 @@ from service.settings import Settings, unknown_variables
 __all__ = ["main", "serve"]
 
 SWITCH_SECONDS = 0.0005
-"""After which a thread lets go of the interpreter's lock for the event loop: a tenth of Python's own. Beside two threads
-in Python code a wake-up waited 9 ms (median) and 38 ms (p99) instead of 18 and 170, on a busy machine."""
+"""After which a thread lets go of the interpreter's lock for the event loop: a tenth of its own time. Beside two
+threads in Python code a wake-up waited 9 ms (median) and 38 ms (p99) instead of 18 and 170, on a busy machine."""
 
 
 def serve(settings: Settings) -> int:
