@@ -18,8 +18,8 @@ from proto.schemas import Plan, output_schema, resolve
 from proto.summary import Summary
 from proto.wishes import NO_WISHES
 from service.audience import audience_of
-from service.customer_values import CustomerValues
 from service.budget import Reservation
+from service.customer_values import CustomerValues
 from service.customers_intake import CustomersIntake
 from service.features import check_feature_options
 from service.filtering import RowFilter
