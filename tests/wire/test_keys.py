@@ -75,7 +75,7 @@ def test_a_key_lets_in_by_either_header(guarded: Server, guest: httpx.Client) ->
 @pytest.mark.parametrize("headers", [{}, bearer("wrong"), {"X-API-Key": "wrong"}, {"Authorization": "Basic dTpw"}])
 @pytest.mark.parametrize("chunked", [False, True])
 def test_without_a_key_nothing_is_computed(guest: httpx.Client, headers: dict[str, str], chunked: bool) -> None:
-    for kind in ("segment", "fit", "score"):
+    for kind in ("segment", "fit", "score", "audience"):
         reply = post(guest, kind, transactions(), headers=headers, chunked=chunked)
         problem = refused(reply, 401, "unauthorized")
         assert reply.headers["www-authenticate"] == 'Bearer realm="segserve"'
@@ -93,7 +93,7 @@ def test_models_need_a_key_too(guest: httpx.Client) -> None:
 
 
 def test_what_an_orchestrator_asks_is_open_and_metrics_are_for_one_key(guest: httpx.Client) -> None:
-    for path in ("/healthz", "/readyz", "/docs", "/openapi.json"):
+    for path in ("/healthz", "/readyz", "/docs", "/openapi.json", "/v1/schemes"):
         assert guest.get(path).status_code == 200
     for headers in ({}, bearer("wrong"), bearer(SHOP_KEY)):
         refused(guest.get("/metrics", headers=headers), 401, "unauthorized")
