@@ -1,7 +1,8 @@
 """One decorator for every kernel, its cache folder, and the few machine instructions that Numba has no name for.
 
 Flags: nogil (the service's threads run kernels side by side), numpy's error model (no exception per division), no
-fastmath. With NUMBA_DISABLE_JIT=1 every function here works in plain Python, slowly, so that coverage can be measured.
+fastmath where a result depends on it. With NUMBA_DISABLE_JIT=1 every function here works in plain Python, slowly, so
+that coverage can be measured.
 """
 
 import atexit
@@ -76,6 +77,7 @@ if _folder is not None:
 
 KERNELS: list[Any] = []  # every dispatcher, so that compiling can be disabled once all are warm
 _compile: Any = numba.njit(nogil=True, cache=_folder is not None, error_model="numpy")
+_compile_rough: Any = numba.njit(nogil=True, cache=_folder is not None, error_model="numpy", fastmath={"contract"})
 _compile_row: Any = numba.njit(nogil=True, error_model="numpy", forceinline=True)
 
 
@@ -95,6 +97,15 @@ def kernel(function: Function) -> Function:
     if JIT_DISABLED:
         return _plain(function)
     dispatcher = _compile(function)
+    KERNELS.append(dispatcher)
+    return dispatcher  # type: ignore[no-any-return]
+
+
+def rough_kernel(function: Function) -> Function:
+    """Compile with products fused into sums, so that last bits depend on the machine: where there is room for that."""
+    if JIT_DISABLED:
+        return _plain(function)
+    dispatcher = _compile_rough(function)
     KERNELS.append(dispatcher)
     return dispatcher  # type: ignore[no-any-return]
 

@@ -1,6 +1,6 @@
 """A handful of customers, scored in one call: what `scoring.py` and `profiles.py` do in six, with their own loops.
 
-    score, segment (scoring.score) → percentile (scoring.percentiles) → class (scoring.class_codes)
+    score, segment (scoring.score) → percentile (percentiles.percentiles) → class (scoring.class_codes)
     → sizes, shares, means per segment (profiles.segment_sums)
 
 The calls from Python, not the loops, are what scoring a hundred customers costs: 100 µs apart, 8 µs together. The
@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from kernels._jit import kernel, readonly
 from kernels._types import Bools, Floats, Ints
 from kernels.nearest import TILE
+from kernels.percentiles import fill_table, write_percentiles
 from kernels.profiles import _add_to_segments
-from kernels.scoring import Prepared, _class_codes, _fill_table, _percentiles, _score
+from kernels.scoring import Prepared, _class_codes, _score
 
 __all__ = ["FewScores", "ScoringOfFew", "prepare_few", "score_few"]
 
@@ -28,8 +29,8 @@ class ScoringOfFew(NamedTuple):
     """A model as the kernel takes it.
 
     table f64[4, d] and centroids f64[k, d] as in `scoring.Prepared`; percentiles f64[6, b + 1], see
-    `scoring._fill_table`; classes f64[4, c]: which of the told columns makes each bit of the class, its cut, its sign
-    and whether it varies (c is 0 where there is no class).
+    `percentiles.fill_table`; classes f64[4, c]: which of the told columns makes each bit of the class, its cut, its
+    sign and whether it varies (c is 0 where there is no class).
     """
 
     table: Floats
@@ -63,7 +64,7 @@ def prepare_few(
 ) -> ScoringOfFew:
     """Bring a model into arrays once: `scoring`, the arguments of `percentiles` and, with places, of `class_codes`."""
     table = np.empty((6, len(quantiles) + 1))
-    _fill_table(
+    fill_table(
         readonly(np.ascontiguousarray(quantiles, dtype=np.float64)),
         readonly(np.ascontiguousarray(probabilities, dtype=np.float64)),
         table,
@@ -150,7 +151,7 @@ def _score_few(
             return False
         names[i] = segments[i]
     quantiles = percentiles[0, : percentiles.shape[1] - 1]
-    _percentiles(scores, quantiles, percentiles, np.empty(min(TILE, n), dtype=np.uint64), words[n : 2 * n])
+    write_percentiles(scores, quantiles, percentiles, np.empty(min(TILE, n), dtype=np.uint64), words[n : 2 * n])
     _classify(columns, classes, codes)
     sums = np.zeros((k, n_told + 1))
     sizes[:] = 0

@@ -18,8 +18,9 @@ from kernels._jit import kernel, readonly
 from kernels._run import Run, blocks, run_serially
 from kernels._types import Floats, Ints, Labels
 from kernels.lloyd import fill_empty, refine
-from kernels.nearest import TILE, nearest_tile, write_segments
+from kernels.nearest import TILE
 from kernels.random import sample_order
+from kernels.rough import measure_tile, new_rough, set_centroids
 from kernels.scaling import moments
 from kernels.starts import best_start
 
@@ -131,20 +132,21 @@ def _assign(
     stop: int,
     centroids: Floats,
     labels: Labels,
-    scratch: Floats,
+    squares: Floats,
     sizes: Ints,
     out: Floats,
 ) -> None:
-    """Write labels[start:stop], and the block's sizes (int64[k]) and inertia (out f64[1]); scratch f64[>= 3, TILE]."""
+    """Write labels[start:stop], and the block's sizes int64[k] and inertia out f64[1]; scratch: squares f64[TILE]."""
+    rough = new_rough(points.shape[0], len(centroids))
+    set_centroids(rough, centroids)
     sizes[:] = 0
     inertia = 0.0
     for low in range(start, stop, TILE):
         high = min(low + TILE, stop)
-        best, near = scratch[1, : high - low], scratch[2, : high - low]
-        nearest_tile(points, low, high, centroids, scratch[0, : high - low], best, near)
-        write_segments(best, near, labels[low:high])
+        best, near = squares[: high - low], labels[low:high]
+        measure_tile(rough, points, low, high, centroids, near, best)
         for i in range(high - low):
-            sizes[int(near[i])] += 1
+            sizes[near[i]] += 1
             inertia += best[i] * (weights[low + i] if len(weights) > 0 else 1.0)
     out[0] = inertia
 
@@ -168,7 +170,7 @@ def _freeze(
         frozen = centroids
 
         def piece(b: int, start: int, stop: int, frozen: Floats = frozen) -> Callable[[], None]:
-            return lambda: _assign(points, weights, start, stop, frozen, labels, scratch[b], sizes[b], out[b])
+            return lambda: _assign(points, weights, start, stop, frozen, labels, scratch[b, 0], sizes[b], out[b])
 
         check()
         run([piece(b, start, stop) for b, (start, stop) in enumerate(cuts)])

@@ -15,19 +15,26 @@ from kernels._jit import kernel
 from kernels._run import Run, blocks
 from kernels._types import Floats, Labels
 from kernels.minibatch import add_members
-from kernels.nearest import TILE, nearest_tile
+from kernels.nearest import TILE, nearest_tile, own_squares
+from kernels.rough import Rough, label_tile, measure_tile, new_rough, set_centroids
 
 
 @kernel
-def _move_members(points: Floats, start: int, near: Floats, labels: Labels, sums: Floats) -> int:
-    """Carry those whose label changes from one sum to the other; write labels; return how many changed."""
+def _count_changes(found: Labels, labels: Labels) -> int:
+    changed = np.int32(0)
+    for i in range(len(found)):
+        changed += np.int32(1) if found[i] != labels[i] else np.int32(0)
+    return int(changed)
+
+
+@kernel
+def _move_members(points: Floats, start: int, found: Labels, labels: Labels, sums: Floats) -> None:
+    """Carry those whose label changes from one sum to the other; write labels."""
     n_features = points.shape[0]
-    changed = 0
-    for i in range(len(near)):
-        old, new = int(labels[i]), int(near[i])
+    for i in range(len(found)):
+        old, new = labels[i], found[i]
         if old == new:
             continue
-        changed += 1
         labels[i] = new
         sums[new, n_features] += 1.0
         for j in range(n_features):
@@ -36,24 +43,41 @@ def _move_members(points: Floats, start: int, near: Floats, labels: Labels, sums
             sums[old, n_features] -= 1.0
             for j in range(n_features):
                 sums[old, j] -= points[j, start + i]
-    return changed
 
 
 @kernel
-def _write_labels(near: Floats, labels: Labels) -> int:
-    """Write labels; return how many changed."""
+def _pass(
+    points: Floats,
+    weights: Floats,
+    start: int,
+    stop: int,
+    centroids: Floats,
+    labels: Labels,
+    sums: Floats,
+    squares: Floats,
+    rough: Rough,
+) -> int:
+    """Do as pass_block; return how many changed. squares is scratch, f64[TILE]."""
+    weighted = len(weights) > 0
     changed = 0
-    for i in range(len(near)):
-        new = np.int32(near[i])
-        changed += 1 if labels[i] != new else 0
-        labels[i] = new
+    if weighted:
+        sums[:] = 0.0
+    set_centroids(rough, centroids)
+    for low in range(start, stop, TILE):
+        high = min(low + TILE, stop)
+        found = rough.labels[: high - low]
+        if weighted:
+            measure_tile(rough, points, low, high, centroids, found, squares[: high - low])
+            add_members(points, weights, low, found, squares, sums)
+        else:
+            label_tile(rough, points, low, high, centroids, found)
+        n_changed = _count_changes(found, labels[low:high])
+        changed += n_changed
+        if weighted:
+            labels[low:high] = found
+        elif n_changed > 0:
+            _move_members(points, low, found, labels[low:high], sums)
     return changed
-
-
-@kernel
-def _add(values: Floats, lanes: Floats) -> None:
-    for i in range(len(values)):
-        lanes[i] += values[i]
 
 
 @kernel
@@ -65,36 +89,44 @@ def pass_block(
     centroids: Floats,
     labels: Labels,
     sums: Floats,
-    scratch: Floats,
+    squares: Floats,
     out: Floats,
 ) -> None:
     """Assign points[:, start:stop] (of f64[d, n]) and bring the block's sums (f64[k, d + 1], weight last) up to date.
 
     labels int32[n]: -1 before the first pass, when sums must be 0. weights f64[n] or f64[0] for ones; with
-    weights sums are built anew, because taking real weights out again would leave a rest. Writes out f64[2]: how
-    many changed, inertia. scratch f64[>= 4, TILE].
+    weights sums are built anew, because taking real weights out again would leave a rest. Writes out f64[1]: how
+    many changed. squares is scratch, f64[TILE].
     """
-    weighted = len(weights) > 0
-    lanes = scratch[3]
+    rough = new_rough(points.shape[0], len(centroids))
+    out[0] = _pass(points, weights, start, stop, centroids, labels, sums, squares, rough)
+
+
+@kernel
+def _add(values: Floats, lanes: Floats) -> None:
+    for i in range(len(values)):
+        lanes[i] += values[i]
+
+
+@kernel
+def inertia_of(points: Floats, weights: Floats, centroids: Floats, labels: Labels, scratch: Floats) -> float:
+    """Return the inertia of points f64[d, n] with these labels (int32[n], >= 0); scratch f64[>= 2, TILE].
+
+    Each of 1,024 lanes adds up every 1,024th customer, which keeps strict additions vector code.
+    """
+    lanes = scratch[0]
     lanes[:] = 0.0
-    changed, inertia = 0, 0.0
-    if weighted:
-        sums[:] = 0.0
-    for low in range(start, stop, TILE):
-        high = min(low + TILE, stop)
-        size = high - low
-        best, near = scratch[1, :size], scratch[2, :size]
-        nearest_tile(points, low, high, centroids, scratch[0, :size], best, near)
-        if weighted:
-            inertia += add_members(points, weights, low, near, best, sums)
-            changed += _write_labels(near, labels[low:high])
-        else:
-            _add(best, lanes)
-            changed += _move_members(points, low, near, labels[low:high], sums)
+    for low in range(0, len(labels), TILE):
+        high = min(low + TILE, len(labels))
+        squares = scratch[1, : high - low]
+        own_squares(points, low, centroids, labels[low:high], squares)
+        if len(weights) > 0:
+            squares *= weights[low:high]
+        _add(squares, lanes)
+    inertia = 0.0
     for i in range(TILE):
         inertia += lanes[i]
-    out[0] = changed
-    out[1] = inertia
+    return inertia
 
 
 @kernel
@@ -166,14 +198,16 @@ def lloyd(
     Scratch: sums f64[k, d + 1], empty f64[k], scratch f64[>= 4, TILE].
     """
     n_features = points.shape[0]
+    rough = new_rough(n_features, len(centroids))
+    assigned = np.empty_like(centroids)  # those that the labels belong to
     labels[:] = -1
     sums[:] = 0.0
-    passes, inertia = 0, 0.0
+    passes = 0
     while passes < max_passes:
-        pass_block(points, weights, 0, points.shape[1], centroids, labels, sums, scratch, out)
-        inertia = out[1]
+        changed = _pass(points, weights, 0, points.shape[1], centroids, labels, sums, scratch[0], rough)
+        assigned[:] = centroids
         passes += 1
-        if out[0] == 0.0:
+        if changed == 0:
             break
         moved = move_centroids(sums, centroids)
         n_empty = 0
@@ -184,7 +218,7 @@ def lloyd(
             continue
         if moved <= tolerance:
             break
-    out[1] = inertia
+    out[1] = inertia_of(points, weights, assigned, labels, scratch)
     return passes
 
 
@@ -207,10 +241,10 @@ def refine(
     labels = np.full(n_rows, -1, dtype=np.int32)
     sums = np.zeros((len(cuts), k, n_features + 1))
     scratch = np.empty((len(cuts), 4, TILE))
-    out = np.empty((len(cuts), 2))
+    out = np.empty((len(cuts), 1))
 
     def piece(b: int, start: int, stop: int) -> Callable[[], None]:
-        return lambda: pass_block(points, weights, start, stop, centroids, labels, sums[b], scratch[b], out[b])
+        return lambda: pass_block(points, weights, start, stop, centroids, labels, sums[b], scratch[b, 0], out[b])
 
     thunks = [piece(b, start, stop) for b, (start, stop) in enumerate(cuts)]
     for passes in range(1, max_passes + 1):

@@ -10,20 +10,21 @@ worst-fitted customer of the batch at hand. The sample is in random order alread
 import math
 
 from kernels._jit import kernel
-from kernels._types import Floats
-from kernels.nearest import TILE, nearest_tile
+from kernels._types import Floats, Labels
+from kernels.nearest import TILE
+from kernels.rough import measure_tile, new_rough, set_centroids
 
 PATIENCE = 8  # steps without a new best smoothed inertia
 MAX_EPOCHS = 3  # passes over the sample; Lloyd passes follow, which do the rest better
 
 
 @kernel
-def add_members(points: Floats, weights: Floats, start: int, near: Floats, best: Floats, sums: Floats) -> float:
+def add_members(points: Floats, weights: Floats, start: int, near: Labels, best: Floats, sums: Floats) -> float:
     """Add points[:, start : start + len(near)] to sums (f64[k, d + 1], weight last); return their inertia."""
     n_features = points.shape[0]
     inertia = 0.0
     for i in range(len(near)):
-        c = int(near[i])
+        c = near[i]
         weight = weights[start + i] if len(weights) > 0 else 1.0
         inertia += weight * best[i]
         sums[c, n_features] += weight
@@ -65,20 +66,22 @@ def minibatches(
 ) -> int:
     """Move centroids (f64[k, d]) by batches of points (f64[d, m], in random order) from batch `first` on; count them.
 
-    weights f64[m] or f64[0]; scratch: seen f64[k], sums f64[k, d + 1], scratch f64[>= 3, TILE].
+    weights f64[m] or f64[0]; scratch: seen f64[k], sums f64[k, d + 1], scratch f64[>= 1, TILE].
     """
     n_rows = points.shape[1]
     n_batches = (n_rows + TILE - 1) // TILE
     smoothing = min(1.0, 2.0 * TILE / (n_rows + 1.0))
     smoothed, least, since = 0.0, math.inf, 0
+    rough = new_rough(points.shape[0], len(centroids))
     seen[:] = 0.0
     steps = 0
     while steps < MAX_EPOCHS * n_batches and since < PATIENCE:
         start = ((first + steps) % n_batches) * TILE
         stop = min(start + TILE, n_rows)
         size = stop - start
-        best, near = scratch[1, :size], scratch[2, :size]
-        nearest_tile(points, start, stop, centroids, scratch[0, :size], best, near)
+        best, near = scratch[0, :size], rough.labels[:size]
+        set_centroids(rough, centroids)
+        measure_tile(rough, points, start, stop, centroids, near, best)
         sums[:] = 0.0
         inertia = add_members(points, weights, start, near, best, sums) / size
         _step(seen, sums, centroids)

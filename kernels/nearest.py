@@ -120,3 +120,35 @@ def write_segments(best: Floats, near: Floats, out_segments: Labels) -> None:
     """Write ids as int32[m]; -1 where the distance is NaN."""
     for i in range(len(near)):
         out_segments[i] = np.int32(near[i]) if best[i] == best[i] else np.int32(-1)
+
+
+@kernel
+def nearest_row(points: Floats, i: int, centroids: Floats) -> int:
+    """Return who is nearest to customer i of points f64[d, n], by the same arithmetic; -1 where a feature is NaN."""
+    near, best = 0, np.inf
+    for c in range(centroids.shape[0]):
+        square = 0.0
+        for j in range(points.shape[0]):
+            a = points[j, i] - centroids[c, j]
+            square += a * a
+        if square != square:
+            return -1
+        if square < best:
+            near, best = c, square
+    return near
+
+
+@kernel
+def _own_square(x: Floats, coordinates: Floats, labels: Labels, squares: Floats) -> None:
+    """Add one feature's square, to the own centroid."""
+    for i in range(len(squares)):
+        a = x[i] - coordinates[np.uint32(max(labels[i], 0))]
+        squares[i] += a * a
+
+
+@kernel
+def own_squares(points: Floats, start: int, centroids: Floats, labels: Labels, out_squares: Floats) -> None:
+    """Write the squared distances of points[:, start : start + len(labels)] to the centroids of labels (-1: of 0)."""
+    out_squares[:] = 0.0
+    for j in range(points.shape[0]):
+        _own_square(points[j, start : start + len(labels)], centroids[:, j], labels, out_squares)

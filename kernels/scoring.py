@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from kernels._jit import kernel, readonly
 from kernels._run import Run, blocks, run_serially
-from kernels._types import Bools, Floats, Ints, Labels, Places
+from kernels._types import Bools, Floats, Ints, Labels, Singles
 from kernels.nearest import TILE, nearest_tile, square_distances, write_segments
+from kernels.rough import FEW_FEATURES, NORMS, Rough, compare, new_rough, set_centroids, settle
 from kernels.scaling import signed_log1
 
 _LOG, _CLIP, _CENTRE, _FACTOR = range(4)  # rows of Prepared.table
@@ -96,6 +97,84 @@ def _add(x: Floats, total: Floats) -> None:
 
 
 @kernel
+def _add_up(x: Floats, start: int, stop: int, out_scores: Floats) -> None:
+    """Write the scores of customers start … stop of x f64[d, n]."""
+    for low in range(start, stop, TILE):
+        high = min(low + TILE, stop)
+        total = out_scores[low:high]
+        total[:] = x[0, low:high]
+        for j in range(1, x.shape[0]):
+            _add(x[j, low:high], total)
+
+
+@kernel
+def _score_plainly(
+    columns: Floats,
+    table: Floats,
+    centroids: Floats,
+    start: int,
+    stop: int,
+    scratch: Floats,
+    out_scores: Floats,
+    out_segments: Labels,
+) -> None:
+    """Do as _score, all in float64."""
+    n_features = columns.shape[0]
+    for low in range(start, stop, TILE):
+        high = min(low + TILE, stop)
+        m = high - low
+        _standardise_tile(columns, low, high, table, 0, scratch)
+        _add_up(scratch[:n_features, :m], 0, m, out_scores[low:high])
+        squares, best, near = scratch[n_features, :m], scratch[n_features + 1, :m], scratch[n_features + 2, :m]
+        nearest_tile(scratch[:n_features], 0, m, centroids, squares, best, near)
+        write_segments(best, near, out_segments[low:high])
+
+
+@kernel
+def _enter_linear(
+    values: Floats, clip: bool, centre: float, factor: float, middle: float, first: bool, column: Singles,
+    norms: Singles, total: Floats,
+) -> None:  # fmt: skip
+    """Add a feature to the scores, and enter it where `rough.compare` looks for it."""
+    for i in range(len(total)):
+        v = values[i]
+        v = 0.0 if clip and v < 0.0 else v
+        x = (v - centre) * factor
+        total[i] = x if first else total[i] + x
+        a = np.float32(x - middle)
+        column[i] = a
+        norms[i] = a * a if first else norms[i] + a * a
+
+
+@kernel
+def _enter_logarithmic(
+    values: Floats, log_factor: float, clip: bool, centre: float, factor: float, middle: float, first: bool,
+    column: Singles, norms: Singles, total: Floats,
+) -> None:  # fmt: skip
+    """Do as _enter_linear after the logarithm."""
+    for i in range(len(total)):
+        x = (signed_log1(values[i], log_factor, clip) - centre) * factor
+        total[i] = x if first else total[i] + x
+        a = np.float32(x - middle)
+        column[i] = a
+        norms[i] = a * a if first else norms[i] + a * a
+
+
+@kernel
+def _score_tile(rough: Rough, columns: Floats, low: int, high: int, table: Floats, out_scores: Floats) -> int:
+    """Write scores f64[high - low] and find who is nearest; return how many are in doubt. x is not kept in float64."""
+    norms = rough.work[NORMS, : high - low]
+    for j in range(columns.shape[0]):
+        values, column = columns[j, low:high], rough.columns[j, : high - low]
+        clip, centre, factor, middle = table[_CLIP, j] != 0.0, table[_CENTRE, j], table[_FACTOR, j], rough.middle[j]
+        if table[_LOG, j] != 0.0:
+            _enter_logarithmic(values, table[_LOG, j], clip, centre, factor, middle, j == 0, column, norms, out_scores)
+        else:
+            _enter_linear(values, clip, centre, factor, middle, j == 0, column, norms, out_scores)
+    return compare(rough, columns.shape[0], high - low)
+
+
+@kernel
 def _score(
     columns: Floats,
     table: Floats,
@@ -106,20 +185,22 @@ def _score(
     out_scores: Floats,
     out_segments: Labels,
 ) -> None:
-    """Score customers start … stop of columns f64[d, n]; scratch f64[d + 3, >= min(TILE, n)]; outputs have length n."""
+    """Score customers start … stop of columns f64[d, n]; scratch f64[d + 3, >= min(TILE, n)]; outputs have length n.
+
+    x is written in full only for less than a tile, for few features, and where `rough` is in doubt.
+    """
     n_features = columns.shape[0]
+    if n_features <= FEW_FEATURES or stop - start < TILE:
+        _score_plainly(columns, table, centroids, start, stop, scratch, out_scores, out_segments)
+        return
+    rough = new_rough(n_features, len(centroids))
+    set_centroids(rough, centroids)
     for low in range(start, stop, TILE):
         high = min(low + TILE, stop)
-        m = high - low
-        _standardise_tile(columns, low, high, table, 0, scratch)
-        total = out_scores[low:high]
-        total[:] = scratch[0, :m]
-        for j in range(1, n_features):
-            _add(scratch[j, :m], total)
-        best = scratch[n_features + 1, :m]
-        near = scratch[n_features + 2, :m]
-        nearest_tile(scratch[:n_features], 0, m, centroids, scratch[n_features, :m], best, near)
-        write_segments(best, near, out_segments[low:high])
+        n_doubts = _score_tile(rough, columns, low, high, table, out_scores[low:high])
+        if n_doubts > 0:
+            _standardise_tile(columns, low, high, table, 0, scratch)
+        settle(rough, n_doubts, scratch[:n_features], 0, high - low, centroids, out_segments[low:high])
 
 
 @kernel
@@ -209,6 +290,18 @@ def standardise(columns: Floats, scoring: Scoring | Prepared, run: Run = run_ser
     return x
 
 
+def value_scores(x: Floats, run: Run = run_serially) -> Floats:
+    """Return the scores f64[n] of what `standardise` gave, the same bits as `score`."""
+    x = readonly(np.ascontiguousarray(x, dtype=np.float64))
+    scores = np.empty(x.shape[1])
+
+    def piece(start: int, stop: int) -> Callable[[], None]:
+        return lambda: _add_up(x, start, stop, scores)
+
+    _over_blocks(x.shape[1], piece, run)
+    return scores
+
+
 def explain(columns: Floats, scoring: Scoring | Prepared, run: Run = run_serially) -> Explained:
     """Return what each feature adds to the score, and the distances to the two nearest centroids (NaN for none)."""
     prepared = scoring if isinstance(scoring, Prepared) else prepare(scoring)
@@ -231,88 +324,6 @@ def _over_blocks(n: int, piece: Callable[[int, int], Callable[[], None]], run: R
         thunks[0]()
     elif thunks:
         run(thunks)
-
-
-_EQUAL, _TIE, _BASE, _FROM, _SLOPE, _TOP = range(6)  # rows of the table that percentiles are read from
-
-
-@kernel
-def _fill_table(quantiles: Floats, probabilities: Floats, table: Floats) -> None:
-    """Write the table f64[6, b + 1] whose column p serves a score above exactly p of the b ascending quantiles.
-
-    A score equal to quantile p (row _EQUAL) gets _TIE; another one min(_BASE + (score - _FROM) · _SLOPE, _TOP).
-    """
-    n_quantiles = len(quantiles)
-    last = probabilities[n_quantiles - 1]
-    first = 0
-    for p in range(n_quantiles):
-        first = p if quantiles[p] != quantiles[first] else first
-        table[_EQUAL, p] = quantiles[p]
-        table[_TIE, first] = 0.5 * (probabilities[first] + probabilities[p])
-        below = max(p - 1, 0)
-        gap = quantiles[p] - quantiles[below]
-        table[_BASE, p] = probabilities[below]
-        table[_FROM, p] = quantiles[below]
-        table[_SLOPE, p] = (probabilities[p] - probabilities[below]) / gap if gap > 0.0 else 0.0
-        table[_TOP, p] = probabilities[p]
-    table[_EQUAL, n_quantiles] = np.nan
-    table[_TIE, n_quantiles] = last
-    table[_BASE, n_quantiles] = last
-    table[_FROM, n_quantiles] = quantiles[n_quantiles - 1]
-    table[_SLOPE, n_quantiles] = 0.0
-    table[_TOP, n_quantiles] = last
-
-
-@kernel
-def _halve(scores: Floats, quantiles: Floats, half: np.uint64, places: Places) -> None:
-    """Take each binary search one step further."""
-    for i in range(len(scores)):
-        further = places[i] + half
-        places[i] = further if quantiles[further - np.uint64(1)] < scores[i] else places[i]
-
-
-@kernel
-def _look_up(scores: Floats, table: Floats, places: Places, out: Floats) -> None:
-    equal, tie, base, start, slope, top = table[0], table[1], table[2], table[3], table[4], table[5]
-    for i in range(len(scores)):
-        score, p = scores[i], places[i]
-        between = base[p] + (score - start[p]) * slope[p] if slope[p] > 0.0 else base[p]
-        between = top[p] if between > top[p] else between
-        between = tie[p] if equal[p] == score else between
-        out[i] = between if score == score else score
-
-
-@kernel
-def _percentiles(scores: Floats, quantiles: Floats, table: Floats, places: Places, out: Floats) -> None:
-    """Write percentiles; the searches of a tile advance together, without a branch: 5x faster than one by one."""
-    for low in range(0, len(scores), TILE):
-        tile = scores[low : low + TILE]
-        found = places[: len(tile)]
-        found[:] = 0
-        length = len(quantiles)
-        while length > 1:
-            half = length >> 1
-            _halve(tile, quantiles, np.uint64(half), found)
-            length -= half
-        _halve(tile, quantiles, np.uint64(1), found)
-        _look_up(tile, table, found, out[low : low + len(tile)])
-
-
-def percentiles(scores: Floats, quantiles: Floats, probabilities: Floats) -> Floats:
-    """Return each score's percentile, 0 … 100 (f64[n]; NaN where the score is), given the fit's ascending quantiles.
-
-    quantiles f64[b], probabilities f64[b] in percent. A score equal to several quantiles gets the midpoint of
-    their probabilities; between two it is interpolated; outside it is clamped.
-    """
-    if len(quantiles) == 0 or len(quantiles) != len(probabilities):
-        raise ValueError(f"percentiles: {len(quantiles)} quantiles, {len(probabilities)} probabilities; wanted as many")
-    scores = readonly(np.ascontiguousarray(scores, dtype=np.float64))
-    quantiles = readonly(np.ascontiguousarray(quantiles, dtype=np.float64))
-    table = np.empty((6, len(quantiles) + 1))
-    _fill_table(quantiles, readonly(np.ascontiguousarray(probabilities, dtype=np.float64)), table)
-    out = np.empty(len(scores))
-    _percentiles(scores, quantiles, table, np.empty(min(TILE, len(scores)), dtype=np.uint64), out)
-    return out
 
 
 @kernel

@@ -7,9 +7,10 @@ import numpy as np
 
 from kernels._jit import readonly
 from kernels.kmeans import count_distinct, fit_kmeans
+from kernels.percentiles import percentiles
 from kernels.profiles import bin_counts, crosstab, segment_sums
 from kernels.scaling import SCORE_PROBABILITIES, centre_and_spread, quantiles, signed_log
-from kernels.scoring import Scoring, class_codes, explain, percentiles, score
+from kernels.scoring import Scoring, class_codes, explain, score
 from kernels.validity import silhouette
 
 

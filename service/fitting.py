@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from kernels.kmeans import KMeansFit, count_distinct, fit_kmeans
 from kernels.profiles import crosstab, match_segments, segment_sums
-from kernels.scoring import score, standardise
+from kernels.scoring import Scored, score, standardise, value_scores
 from proto.errors import ErrorCode, RequestError
 from proto.model import Aggregation, Model, Notice
 from proto.options import AGGREGATION_OPTIONS, FitOptions, SegmentOptions
@@ -81,9 +81,10 @@ def fit(
         k = min(k_requested, _distinct_k(points, k_requested, options, notices))
         found = fit_k(k)
     centroids = found.centroids
+    scored = Scored(value_scores(points, team.run), found.labels)  # the bits that score would give
     if old is not None and init is not None and k == len(init.segments):
         centroids = _with_old_ids(centroids, crosstab(old, found.labels, k, k))
-    scored = score(cohort.raw, parameters(steps, centroids), team.run)
+        scored = score(cohort.raw, parameters(steps, centroids), team.run)  # ties go to another id now
     check()
 
     table = None

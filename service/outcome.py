@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from kernels.percentiles import percentiles
 from kernels.scaling import SCORE_PROBABILITIES
-from kernels.scoring import class_codes, explain, percentiles
+from kernels.scoring import class_codes, explain
 from proto.classes import RFM, RFM_CLASSES, UNDIFFERENTIATED, Lang
 from proto.model import Feature, Model
 from proto.summary import Summary

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from kernels._jit import readonly
 from kernels.few_scores import FewScores, ScoringOfFew, prepare_few, score_few
+from kernels.percentiles import percentiles
 from kernels.profiles import segment_sums
 from kernels.scaling import SCORE_PROBABILITIES, quantiles
-from kernels.scoring import class_codes, percentiles, prepare, score
+from kernels.scoring import class_codes, prepare, score
 from tests.kernels import naive_profiles
 from tests.kernels.test_scoring import make
 

@@ -20,7 +20,7 @@ def test_add_members():
     points, weights = np.array([[1.0, 2, 3], [4, 5, 6]]), np.array([1.0, 2, 3])
     sums = np.zeros((2, 3))
     best = np.array([10.0, 20])
-    inertia = add_members(readonly(points), readonly(weights), 1, np.array([1.0, 1.0]), best, sums)
+    inertia = add_members(readonly(points), readonly(weights), 1, np.array([1, 1], dtype=np.int32), best, sums)
     assert inertia == 2 * 10 + 3 * 20
     assert sums.tolist() == [[0, 0, 0], [13, 28, 5]]
 

@@ -5,8 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernels.scaling import SCORE_PROBABILITIES, quantiles
-from kernels.scoring import Scoring, class_codes, explain, percentiles, prepare, score, standardise
+from kernels.scoring import Scoring, class_codes, explain, prepare, score, standardise, value_scores
 from tests.kernels import naive_scoring as naive
 from tests.kernels.threads import needs_jit, run_on_threads
 
@@ -103,6 +102,21 @@ def test_a_missing_feature_gives_no_score_and_no_segment():
     assert (scored.segments < 0).tolist() == [False, False, True, False, False]
 
 
+@pytest.mark.parametrize(("d", "scale"), [(3, 1.0), (5, 1.0), (3, 1e160)])
+def test_many_with_ties_and_missing_features_are_scored_like_the_formula(d, scale):
+    scoring = make(d, 7, d, logs=False)
+    scoring.centroids[3:] = scoring.centroids[0] * np.array([[1.0], [1.0], [2.0], [-1.0]])
+    columns = np.round(np.random.default_rng(d).normal(0, 3, (d, 2500))) * scale
+    columns[1, ::100] = np.nan
+    wanted = []
+    for start in range(0, 2500, 500):  # less than a tile is scored plainly
+        wanted += score(columns[:, start : start + 500], scoring).segments.tolist()
+    scored = score(columns, scoring)
+    assert scored.segments.tolist() == wanted
+    assert (scored.segments < 0).sum() == 25
+    assert np.array_equal(scored.scores, value_scores(standardise(columns, scoring)), equal_nan=True)
+
+
 @settings(deadline=None)
 @given(st.integers(1, 5), st.integers(1, 6), st.integers(0, 20), st.integers(0, 2**32))
 def test_explain(d, k, n, seed):
@@ -129,41 +143,6 @@ def test_a_scoring_that_does_not_fit_is_refused():
         prepare(scoring._replace(centroids=np.zeros((4, 2))))
     with pytest.raises(ValueError, match="no feature"):
         prepare(Scoring(*(np.empty(0),) * 6, centroids=np.zeros((1, 0))))
-
-
-tied = st.lists(st.integers(-5, 5).map(float), min_size=1, max_size=12).map(sorted)
-
-
-@settings(deadline=None)
-@given(tied, st.lists(st.floats(-7, 7) | st.integers(-6, 6).map(float), max_size=30))
-def test_percentiles(found_quantiles, scores):
-    probabilities = [100 * i / max(1, len(found_quantiles) - 1) for i in range(len(found_quantiles))]
-    found = percentiles(np.array(scores), np.array(found_quantiles), np.array(probabilities))
-    wanted = [naive.percentile(s, found_quantiles, probabilities) for s in scores]
-    assert found.tolist() == pytest.approx(wanted, abs=1e-9)
-
-
-def test_percentiles_ascend_stay_in_range_and_match_the_share_below():
-    scores = np.random.default_rng(0).normal(size=5000)
-    q = quantiles(scores, SCORE_PROBABILITIES)
-    found = percentiles(np.sort(scores), q, SCORE_PROBABILITIES)
-    assert (np.diff(found) >= 0).all()
-    assert (found[0], found[-1]) == (0.0, 100.0)
-    assert abs(found - np.arange(5000) / 50.0).max() < 0.15
-
-
-def test_percentiles_of_equal_scores_outliers_and_nan():
-    q = np.full(1010, 2.5)
-    found = percentiles(np.array([2.5, 2.0, 3.0, np.nan, -np.inf, np.inf]), q, SCORE_PROBABILITIES)
-    assert found.tolist()[:3] == [50.0, 0.0, 100.0]
-    assert math.isnan(found[3])
-    assert found.tolist()[4:] == [0.0, 100.0]
-    assert len(percentiles(np.empty(0), q, SCORE_PROBABILITIES)) == 0
-
-
-def test_percentiles_refuse_tables_that_do_not_fit():
-    with pytest.raises(ValueError, match="2 quantiles, 1 probabilities"):
-        percentiles(np.zeros(3), np.zeros(2), np.zeros(1))
 
 
 @settings(deadline=None)

@@ -14,7 +14,8 @@ for kernel in KERNELS:
 from kernels.kmeans import count_distinct, fit_kmeans
 from kernels.profiles import bin_counts, crosstab, segment_sums
 from kernels.scaling import SCORE_PROBABILITIES, centre_and_spread, median_nonzero_abs, quantiles, signed_log
-from kernels.scoring import Scoring, class_codes, explain, percentiles, prepare, score, standardise
+from kernels.percentiles import percentiles
+from kernels.scoring import Scoring, class_codes, explain, prepare, score, standardise
 from kernels.validity import silhouette
 columns = np.random.default_rng(0).lognormal(size=(3, 3000)).astype(np.float32)
 frozen = np.ascontiguousarray(columns, dtype=float)
