@@ -7,9 +7,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from kernels.percentiles import percentiles
 from kernels.profiles import bin_counts, psi, segment_sums
 from kernels.scaling import SCORE_PROBABILITIES
-from kernels.scoring import Prepared, percentiles, prepare, score
+from kernels.scoring import Prepared, prepare, score
 from proto.classes import RFM
 from proto.model import Model, Notice
 from proto.summary import Drift, SegmentSummary
