@@ -17,8 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kernels.keys import Keys, stable_hash
+from kernels.percentiles import percentiles
 from kernels.scaling import SCORE_PROBABILITIES
-from kernels.scoring import class_codes, percentiles
+from kernels.scoring import class_codes
 from proto.audience import LARGEST_SUM, MICROS, AudienceOptions, top_of
 from proto.classes import RFM, RFM_CLASSES
 from proto.errors import ErrorCode, RequestError
