@@ -6,6 +6,7 @@ Source: the folded 128-bit multiplication of wyhash (Wang Yi) and foldhash (Pete
 come from the seed, so that nobody who does not know it can craft ids that collide.
 """
 
+import secrets
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from kernels._jit import fold_multiply, kernel, load_u64, readonly, row_kernel
 
+PROCESS_SEED = secrets.randbits(64)  # new in each process: nobody outside can craft ids that collide
 STABLE_SEED = 0x5E65E7E  # fixed for ever: the order of the sample in a fit depends on it
 _GOLDEN = np.uint64(0x9E37_79B9_7F4A_7C15)
 _M64 = (1 << 64) - 1

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels._jit import kernel, prefetch, readonly
-from kernels.hashing import hash_word, seed_words
+from kernels.hashing import PROCESS_SEED, hash_word, seed_words
 from kernels.slots import (
     AHEAD,
     FIVE,
@@ -89,7 +89,7 @@ def _list(slots: NDArray[np.uint64], numbers: NDArray[np.int32], values: NDArray
 class PairSet:
     """The distinct pairs of one shard."""
 
-    def __init__(self, seed: int = 0) -> None:
+    def __init__(self, seed: int = PROCESS_SEED) -> None:
         self.n_pairs = 0
         self._slots = new_slots()
         self._start, self._multiplier = seed_words(seed)

@@ -7,7 +7,6 @@ each shard numbers its customers and updates their records. Every customer lives
 order and its float sum has the same bits for any cut into batches and any number of shards.
 """
 
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from enum import IntEnum
 from functools import partial
@@ -20,6 +19,7 @@ from kernels import records as rec
 from kernels._jit import mask_bytes, readonly
 from kernels._run import Run, run_serially
 from kernels.accumulators import Accumulator
+from kernels.hashing import PROCESS_SEED
 from kernels.keys import (
     ByteKeys,
     FixedKeys,
@@ -52,7 +52,6 @@ __all__ = [
 ]
 
 RECORD = rec.RECORD
-_PROCESS_SEED = secrets.randbits(64)
 _NO_VALUES = np.zeros(0, dtype=np.int64)
 
 
@@ -173,7 +172,7 @@ class RfmTable:
         if plan.lower_tick > plan.upper_tick:
             raise ValueError(f"lower_tick: found {plan.lower_tick}, wanted at most upper_tick, {plan.upper_tick}")
         self.plan = plan
-        self.seed = _PROCESS_SEED if seed is None else seed
+        self.seed = PROCESS_SEED if seed is None else seed
         self._counts = Counts()
         self._byte_orders = plan.occasion == Occasion.ORDER and not plan.fixed_orders
         kinds = plan.fixed_ids, plan.wide_ids, plan.occasion != Occasion.ROW, self._byte_orders

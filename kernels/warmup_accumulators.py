@@ -7,10 +7,14 @@ from kernels._jit import readonly
 from kernels.accumulators import Part
 from kernels.column_sums import ColumnSums
 from kernels.distinct_values import DistinctValues
+from kernels.first_day_sums import FirstDaySums
+from kernels.greatest_values import GreatestValues
 from kernels.last_values import LastValues
 from kernels.money import Amounts
 from kernels.month_sums import MonthSums
+from kernels.order_dates import OrderColumns, OrderDates
 from kernels.purchase_days import PurchaseDays, longest_gaps, months_bought, months_of
+from kernels.value_variety import ValueVariety
 from kernels.window_sums import WindowSums
 
 
@@ -26,7 +30,8 @@ def warm() -> None:
 
     floats = part(np.ones(4))
     accumulators = (ColumnSums("x"), LastValues("x", is_float=True), LastValues("n", is_float=False))
-    for accumulator in (*accumulators, DistinctValues("n"), MonthSums()):
+    more = (DistinctValues("n"), MonthSums(), FirstDaySums(), ValueVariety("n"), GreatestValues("n"))
+    for accumulator in (*accumulators, *more):
         accumulator.add(floats)
     WindowSums(-1, 1, exact=False).add(floats)
     for width in (1, 2):
@@ -36,3 +41,7 @@ def warm() -> None:
     by_customer = bought.by_customer(2)
     months_bought(by_customer, 0)
     longest_gaps(by_customer)
+    for order in ("n", None):
+        dates = OrderDates(OrderColumns(order, "n", "n"))
+        dates.add(floats)
+        dates.counts(2, 1, 0)

@@ -87,7 +87,7 @@ class Roles(NamedTuple):
             return "number"
         for wished in self.wished:
             if wished.column == column:
-                return "text" if wished.kind == "label" else wished.kind
+                return "text" if wished.kind in ("label", "ordered") else wished.kind
         return next(extra.kind for extra in self.extras if extra.column == column)
 
 
@@ -262,7 +262,7 @@ def _wished(wishes: Wishes, roles: Roles, source: dict[str, str], names: tuple[s
             continue
         column = source.get(wish.name, wish.name)
         if column in known:
-            found[wish.name] = Wished(wish.name, column, wish.kind)
+            found[wish.name] = Wished(wish.name, column, wish.kind, wish.texts)
         elif wish.is_needed:
             raise _missing(wish.name, names, roles.kind, why=f"{wish.why} needs it")
     for group, why in wishes.any_of:

@@ -130,6 +130,7 @@ _WISHED: dict[WishKind, tuple[Callable[[pa.DataType], bool], str]] = {
     "number": (_is_number, _NUMBER),
     "flag": (_is_flag, "true or false, or an integer that is 0 or 1"),
     "label": (_is_label, "text, or a dictionary of text"),
+    "ordered": (_is_label, "text, or a dictionary of text"),
     "id": (_is_id, _ID),
     "time": (_is_time, _TIME),
 }

@@ -6,8 +6,9 @@ from typing import Literal, NamedTuple
 
 __all__ = ["NO_WISHES", "Wish", "WishKind", "Wished", "Wishes"]
 
-WishKind = Literal["number", "flag", "label", "id", "time"]
-"""What a column that a scheme reads holds: a number, true or false, one of few texts, an id, a time."""
+WishKind = Literal["number", "flag", "label", "ordered", "id", "time"]
+"""What a column that a scheme reads holds: a number, true or false, one of few texts, one of a list of texts that have
+an order, an id, a time."""
 
 
 class Wished(NamedTuple):
@@ -16,6 +17,8 @@ class Wished(NamedTuple):
     name: str
     column: str
     kind: WishKind
+    texts: tuple[str, ...] = ()
+    """Of an ordered column: what it may hold, in order."""
 
 
 class Wish(NamedTuple):
@@ -26,6 +29,8 @@ class Wish(NamedTuple):
     is_needed: bool
     why: str
     """Who wants it, such as schemes=breadth."""
+    texts: tuple[str, ...] = ()
+    """Of an ordered column: what it may hold, in order."""
 
 
 class Wishes(NamedTuple):

@@ -13,13 +13,17 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from kernels.accumulators import Accumulator
+from kernels.accumulators import MISSING, Accumulator
 from kernels.column_sums import ColumnSums
 from kernels.distinct_values import DistinctValues
+from kernels.first_day_sums import FirstDaySums
+from kernels.greatest_values import GreatestValues
 from kernels.last_values import LastValues
 from kernels.money import sums_to_float
 from kernels.month_sums import AMOUNT_COLUMN, MONTH_COLUMN, MonthSums
+from kernels.order_dates import OrderColumns, OrderDates
 from kernels.purchase_days import DAY_COLUMN, PurchaseDays, longest_gaps, months_bought
+from kernels.value_variety import ValueVariety
 from kernels.window_sums import WindowSums
 from service.schemes.moment import Moment
 
@@ -32,11 +36,15 @@ __all__ = [
     "Days",
     "Distinct",
     "Figures",
+    "Greatest",
     "Last",
+    "LateOrders",
     "PurchaseAmount",
     "PurchasesInWindow",
     "Setup",
+    "SpendAfterFirstDay",
     "Sum",
+    "Variety",
 ]
 
 Figures = dict[str, npt.NDArray[Any]]
@@ -49,6 +57,8 @@ Columns = Mapping[str, npt.NDArray[Any]]
 
 AMOUNT_WHERE = "@amount where "
 """Begins the name of a derived column: the amounts of rows on which the number column named behind it is not 0."""
+
+_MICROSECONDS_PER_DAY = 86_400 * 10**6
 
 
 class Setup(NamedTuple):
@@ -234,7 +244,7 @@ class Days:
 
     `first_month`: 12 · year + month of the first one (MISSING without a purchase); `months`: distinct calendar months
     with a purchase among those that are over at as_of; `longest_gap`: days between one and the next at most (NaN with
-    fewer than two); `days`: how many there are.
+    fewer than two); `days`: how many there are; `first_day`, `last_day`: days since 1970, MISSING without one.
     """
 
     @property
@@ -247,8 +257,102 @@ class Days:
     def figures(self, accumulator: Any, n: int, setup: Setup) -> Figures:
         by_customer = accumulator.by_customer(n)
         first, months = months_bought(by_customer, setup.moment.last_whole_month())
-        days = np.diff(by_customer.starts)
-        return {"first_month": first, "months": months, "longest_gap": longest_gaps(by_customer), "days": days}
+        starts, stops = by_customer.starts[:-1], by_customer.starts[1:]
+        first_day, last_day = np.full(n, MISSING), np.full(n, MISSING)
+        bought = stops > starts
+        first_day[bought], last_day[bought] = by_customer.days[starts[bought]], by_customer.days[stops[bought] - 1]
+        return {
+            "first_month": first,
+            "months": months,
+            "longest_gap": longest_gaps(by_customer),
+            "days": stops - starts,
+            "first_day": first_day,
+            "last_day": last_day,
+        }
+
+    def of_table(self, columns: Columns) -> Figures | None:
+        return None
+
+
+@dataclass(frozen=True)
+class SpendAfterFirstDay:
+    """What a customer spent on the purchase days after its first one, in the shop's zone; 0 where there is none."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (DAY_COLUMN, AMOUNT_COLUMN)
+
+    def make(self, setup: Setup) -> FirstDaySums:
+        return FirstDaySums()
+
+    def figures(self, accumulator: Any, n: int, setup: Setup) -> Figures:
+        return {"value": accumulator.after(n)}
+
+    def of_table(self, columns: Columns) -> Figures | None:
+        return None
+
+
+@dataclass(frozen=True)
+class Variety:
+    """Whether a customer's purchase rows have one value of an id or label column (1), several (2), or none (0)."""
+
+    column: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (self.column,)
+
+    def make(self, setup: Setup) -> ValueVariety:
+        return ValueVariety(self.column)
+
+    def figures(self, accumulator: Any, n: int, setup: Setup) -> Figures:
+        return {"value": accumulator.varieties(n)}
+
+    def of_table(self, columns: Columns) -> Figures | None:
+        return None
+
+
+@dataclass(frozen=True)
+class Greatest:
+    """A customer's greatest value of an ordered column, int64, by place in the list of its texts; MISSING: none."""
+
+    column: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (self.column,)
+
+    def make(self, setup: Setup) -> GreatestValues:
+        return GreatestValues(self.column)
+
+    def figures(self, accumulator: Any, n: int, setup: Setup) -> Figures:
+        return {"value": accumulator.values(n)}
+
+    def of_table(self, columns: Columns) -> Figures | None:
+        return {"value": columns[self.column]}
+
+
+@dataclass(frozen=True)
+class LateOrders:
+    """How many of a customer's orders were `due` by as_of's day, and how many of those were paid `late` or not at all.
+
+    Without an order column an order is what was bought at one time. Dates are compared by day.
+    """
+
+    order: str | None
+    due: str
+    paid: str
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (self.due, self.paid) if self.order is None else (self.order, self.due, self.paid)
+
+    def make(self, setup: Setup) -> OrderDates:
+        return OrderDates(OrderColumns(self.order, self.due, self.paid))
+
+    def figures(self, accumulator: Any, n: int, setup: Setup) -> Figures:
+        due, late = accumulator.counts(n, _MICROSECONDS_PER_DAY, setup.moment.day())
+        return {"due": due, "late": late}
 
     def of_table(self, columns: Columns) -> Figures | None:
         return None

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from kernels.accumulators import MISSING
 from kernels.month_sums import AMOUNT_COLUMN, MONTH_COLUMN
@@ -57,6 +58,8 @@ class ExtraColumns:
             return _finite(cols.feature_array(array))
         if extra.kind == "flag":
             return _flags(array, extra.column, rows_before)
+        if extra.kind == "ordered":
+            return _places(array, extra, rows_before)
         if extra.kind == "time":
             return _filled(array.cast(pa.date32()) if pa.types.is_date64(array.type) else array)
         if cols.is_fixed_id(array.type):
@@ -108,6 +111,22 @@ def _flags(array: pa.Array, column: str, rows_before: int) -> npt.NDArray[np.flo
             column, rows_before + i + 1, array[i].as_py(), "true or false", "Send true or false, or 1 or 0."
         )
     return values
+
+
+def _places(array: pa.Array, extra: Wished, rows_before: int) -> npt.NDArray[np.int64]:
+    """Each text's place in the list of the column's; RequestError for one that is not listed."""
+    coded = array if pa.types.is_dictionary(array.type) else array.dictionary_encode()
+    listed = pa.array(extra.texts, coded.dictionary.type)
+    places = pc.index_in(coded.dictionary, value_set=listed).fill_null(-1).to_numpy(zero_copy_only=False)
+    found = np.full(len(coded), MISSING, np.int64)
+    valid = coded.is_valid().to_numpy(zero_copy_only=False)
+    found[valid] = places[coded.indices.drop_null().to_numpy(zero_copy_only=False)]
+    unlisted = found == -1
+    if unlisted.any():
+        i = int(np.argmax(unlisted))
+        wanted = f"one of {', '.join(extra.texts)}"
+        raise bad_value(extra.column, rows_before + i + 1, array[i].as_py(), wanted, "Send one of them, or list yours.")
+    return found
 
 
 def _filled(times: pa.Array) -> npt.NDArray[np.int64]:

@@ -38,7 +38,8 @@ class Moment(NamedTuple):
 
     def day(self) -> int:
         """The local day of as_of, as days since 1970."""
-        assert self.as_of is not None
+        if self.as_of is None:
+            return 0
         return self.as_of.tick if self.unit.is_date else local_date_days(self.as_of.ns, self.tz)
 
     def day_after(self) -> int:

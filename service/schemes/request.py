@@ -176,18 +176,33 @@ def wishes(asked: Iterable[Asked]) -> Wishes:
     for scheme, given, _ in asked:
         why = f"schemes={scheme.name}"
         for column in scheme.columns_for(given):
-            wish = Wish(column.name, column.kind, column.is_needed, why)
+            texts = column.examples if column.kind == "ordered" else ()
+            wish = Wish(column.name, column.kind, column.is_needed, why, texts)
             for wanted in (rows, table):
                 before = wanted.get(column.name)
+                if before is not None and (before.kind, before.texts) != (wish.kind, wish.texts):
+                    raise _disagreeing(before, wish)
                 if before is None or (wish.is_needed and not before.is_needed):
                     wanted[column.name] = wish
         if scheme.table is None:
             rows_only.append(scheme.name)
         else:
             table |= {name: Wish(name, "number", True, why) for name in scheme.table}
-        if scheme.any_of:
+        if any(column.name in scheme.any_of for column in scheme.columns_for(given)):
             any_of.append((scheme.any_of, why))
     return Wishes(tuple(rows.values()), tuple(table.values()), tuple(any_of), _refused_table(rows_only))
+
+
+def _disagreeing(one: Wish, other: Wish) -> RequestError:
+    return RequestError(
+        ErrorCode.CONFLICTING_OPTIONS,
+        f"{one.why} reads the column {one.name} as {one.kind}, {other.why} as {other.kind}: ask for them in two "
+        "requests, or map one of them to another column.",
+        option="schemes",
+        column=one.name,
+        found=other.kind,
+        wanted=one.kind,
+    )
 
 
 def _refused_table(names: list[str]) -> str:

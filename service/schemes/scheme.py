@@ -60,7 +60,7 @@ class Column(NamedTuple):
     what: Text
     is_needed: bool = True
     examples: tuple[str, ...] = ("north", "south", "east")
-    """Of a label column: texts that it may hold."""
+    """Of a label column: texts that it may hold; of an ordered one: all of them, in order."""
 
 
 class Figure(NamedTuple):
@@ -112,8 +112,8 @@ class Scheme:
     columns that are there. `freeze` finds the population's cuts when a model is fitted; `classify` is a pure function
     of each customer, the parameters and what was frozen; `summarise` tells figures of the whole. `table` names the
     columns that a table with one row per customer must have (beside `columns`); None: the scheme needs transactions.
-    `any_of`: at least one of these columns. `looks_back_days`: how far before as_of rows matter; such a scheme needs
-    an explicit as_of.
+    `any_of`: at least one of these columns, where `columns_of` reads any of them. `looks_back_days`: how far before
+    as_of rows matter; such a scheme needs an explicit as_of.
     """
 
     name: str

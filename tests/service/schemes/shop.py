@@ -36,7 +36,7 @@ def _values(kind: str, examples: tuple[str, ...], n: int, rng: np.random.Generat
         return pa.array(rng.gamma(1.0, 0.3, n), mask=missing)
     if kind == "flag":
         return pa.array(rng.random(n) < 0.1, mask=missing)
-    if kind == "label":
+    if kind in ("label", "ordered"):
         return pa.array(rng.choice(examples, n), pa.utf8(), mask=missing).dictionary_encode()
     if kind == "id":
         return pa.array([f"id-{i}" for i in rng.integers(0, 6, n)], pa.utf8(), mask=missing)
