@@ -87,7 +87,7 @@ class Roles(NamedTuple):
             return "number"
         for wished in self.wished:
             if wished.column == column:
-                return "text" if wished.kind in ("label", "ordered") else wished.kind
+                return "text" if wished.kind == "label" or wished.kind == "ordered" else wished.kind
         return next(extra.kind for extra in self.extras if extra.column == column)
 
 

@@ -36,8 +36,10 @@ def _accumulate(given: Given, columns: frozenset[str]) -> dict[str, Accumulation
 
 
 def _classify(view: View, given: Given, frozen: Frozen) -> Classified:
-    known = [view.of(name) != MISSING for name in view.accumulated]
-    return Classified(np.full(view.n, -1, np.int64), {"labels_known": np.sum(known, axis=0, dtype=np.int64)})
+    known = np.zeros(view.n, np.int64)
+    for name in view.accumulated:
+        known += view.of(name) != MISSING
+    return Classified(np.full(view.n, -1, np.int64), {"labels_known": known})
 
 
 def _summarise(view: View, found: Classified, given: Given, frozen: Frozen) -> dict[str, Any]:
