@@ -22,7 +22,7 @@ from service import columns as cols
 from service.filtering import RowFilter
 from service.identities import check_text
 
-__all__ = ["CustomerValues"]
+__all__ = ["CustomerValues", "TableValues"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -103,6 +103,27 @@ class CustomerValues:
         numbers = self._table.number(keys, hashes, rows)
         self._grow()
         return {option: values[numbers] for option, values in self._values.items()}
+
+
+class TableValues:
+    """The same of a customers table, whose intake says which rows it keeps: no id has to be looked up again."""
+
+    def __init__(self, schema: pa.Schema, columns: dict[str, tuple[str, ValueKind]]) -> None:
+        self._columns = {option: column for option, (column, _) in columns.items()}
+        for option, (column, kind) in columns.items():
+            _check_type(option, column, kind, schema.field(column).type)
+        self._parts: dict[str, list[Floats]] = {option: [] for option in columns}
+
+    def add(self, batch: pa.RecordBatch, rows: npt.NDArray[np.int32] | None) -> None:
+        """Takes the rows that are kept (None: all), as the intake has just taken them."""
+        for option, column in self._columns.items():
+            values = _as_floats(batch.column(column))
+            self._parts[option].append(values if rows is None else values[rows])
+
+    def of(self, keys: Keys) -> dict[str, Floats]:
+        """By option, the value of each customer of the intake, float64[n]; NaN where there is none."""
+        none = np.empty(0)
+        return {option: np.concatenate([none, *parts]) for option, parts in self._parts.items()}
 
 
 def _check_type(option: str, column: str, kind: str, found: pa.DataType) -> None:

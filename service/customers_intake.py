@@ -16,6 +16,7 @@ from proto.limits import Limits, over
 from proto.schemas import Plan
 from service import columns as cols
 from service.budget import finishing_bytes, table_bytes
+from service.customer_values import TableValues
 from service.filtering import RowFilter
 from service.identities import check_text
 from service.intake import Left, batch_bytes
@@ -38,9 +39,10 @@ class CustomersIntake:
         limits: Limits,
         where: RowFilter | None = None,
         asked: Sequence[Asked] = (),
+        values: TableValues | None = None,
     ) -> None:
         self.rows_in = 0
-        self._where = where
+        self._where, self._values = where, values
         self._nulls, self._limits = nulls, limits
         self._names = {"customer_id": plan.customer_id, **dict(zip(plan.feature_names, plan.features, strict=True))}
         self._id_type = schema.field(plan.customer_id).type
@@ -96,6 +98,8 @@ class CustomersIntake:
         for part, name in zip(self._parts, self._features, strict=True):
             values = cols.feature_array(arrays[name])
             part.append(values[rows] if holes.keep is not None else values)
+        if self._values is not None:
+            self._values.add(batch, rows if holes.keep is not None else None)
         if self._gathering is not None:
             self._gathering.add(batch, holes.keep, self.rows_in)
         self.rows_in += batch.num_rows

@@ -19,7 +19,7 @@ from proto.summary import Summary
 from proto.wishes import NO_WISHES
 from service.audience import audience_of
 from service.budget import Reservation
-from service.customer_values import CustomerValues
+from service.customer_values import CustomerValues, TableValues
 from service.customers_intake import CustomersIntake
 from service.features import check_feature_options
 from service.filtering import RowFilter
@@ -85,6 +85,7 @@ class Job:
         self._intake: Intake | None = None
         self._asked: list[Asked] = []
         self._values: CustomerValues | None = None
+        self._table_values: TableValues | None = None
         self.rows_in = 0
 
     def require_model(self) -> None:
@@ -106,10 +107,17 @@ class Job:
             check_feature_options(plan, self.options, self._model)
         if plan.kind == "customers":
             where = self._filter(schema, self.options.tz or "UTC")
+            named = self.options.named_columns()
+            self._table_values = TableValues(schema, named) if named else None
             self._intake = CustomersIntake(
-                plan, schema, self.options.nulls, limits=self._limits, where=where, asked=self._asked
+                plan,
+                schema,
+                self.options.nulls,
+                limits=self._limits,
+                where=where,
+                asked=self._asked,
+                values=self._table_values,
             )
-            self._values = self._named_values(plan, schema, None, where)
             return
         self._aggregation = self._aggregation_of(plan)
         as_of = self.options.as_of
@@ -136,16 +144,10 @@ class Job:
             where=where,
             asked=self._asked,
         )
-        self._values = self._named_values(plan, schema, self._intake.as_of_tick, where)
-
-    def _named_values(
-        self, plan: Plan, schema: pa.Schema, as_of_tick: int | None, where: RowFilter | None
-    ) -> CustomerValues | None:
-        """For columns that options name of each customer, where there are any."""
         named = self.options.named_columns()
-        if not named:
-            return None
-        return CustomerValues(plan, schema, named, as_of_tick=as_of_tick, where=where, limits=self._limits)
+        if named:
+            tick = self._intake.as_of_tick
+            self._values = CustomerValues(plan, schema, named, as_of_tick=tick, where=where, limits=self._limits)
 
     def _filter(self, schema: pa.Schema, tz: str) -> RowFilter | None:
         options = self.options
@@ -256,7 +258,8 @@ class Job:
         outcome = Outcome(model, summary, population, scored, schema, lang, columns)
         if not isinstance(options, AudienceOptions):
             return outcome
-        return audience_of(outcome, options, self._values.of(population.keys) if self._values is not None else {})
+        values = self._values or self._table_values
+        return audience_of(outcome, options, values.of(population.keys) if values is not None else {})
 
 
 def _no_model() -> RequestError:

@@ -17,7 +17,7 @@ from proto.limits import Limits
 from proto.options import SegmentOptions, parse_options
 from proto.schemas import resolve
 from service.columns import keys_of
-from service.customer_values import CustomerValues
+from service.customer_values import CustomerValues, TableValues
 from service.filtering import RowFilter
 
 ROWS = st.lists(
@@ -62,6 +62,11 @@ def test_texts_of_a_customers_table_and_decimals() -> None:
         plan, table.schema, {"cost_per_contact": ("cost", "number")}, as_of_tick=None, where=None, limits=Limits()
     )
     values.add(table.to_batches()[0])
+    rows = TableValues(table.schema, {"cost_per_contact": ("cost", "number")})
+    rows.add(table.to_batches()[0], None)
+    rows.add(table.to_batches()[0], np.array([2, 1], np.int32))
+    everyone = rows.of(keys_of(table["customer_id"].chunk(0)))["cost_per_contact"]
+    assert np.array_equal(everyone, [0.5, np.nan, 2.0, 2.0, np.nan], equal_nan=True)
     found = values.of(keys_of(pa.array(["c", "b", "new", "a"])))["cost_per_contact"]
     assert found[[0, 3]].tolist() == [2.0, 0.5]
     assert np.isnan(found[[1, 2]]).all()

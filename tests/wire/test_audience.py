@@ -133,6 +133,9 @@ def test_customers_tables_with_a_cost_each(client: httpx.Client) -> None:
     assert audience["removed"]["exclude"] == 2
     assert audience["removed"]["no_cost"] > 0
     assert audience["cost"] == found["cumulative_cost"].to_pylist()[-1]
+    few = table.filter(pc.greater_equal(table["visits"], 20))
+    filtered = post(client, "audience", table, inline=model, where="visits >= 20", **options)
+    assert table_of(filtered).equals(table_of(post(client, "audience", few, inline=model, **options)))
     wrong = PEOPLE.append_column("price", pa.array(["free"] * 200))
     assert refused(post(client, "audience", wrong, inline=model, **options), 422, "wrong_type")["column"] == "price"
 
