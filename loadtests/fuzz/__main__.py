@@ -1,32 +1,29 @@
 """`make fuzz`: mutated bodies against a live service under a memory limit.
 
-python -m loadtests.fuzz [--bodies N] [--seed S] [--clients C] [--format NAME] [--only NUMBER] [--corpus FOLDER]
+python -m loadtests.fuzz [--bodies N] [--seed S] [--clients C] [--format NAME] [--only NUMBER] [--corpus FOLDER] [--seconds S]
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import random
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 
 from loadtests.fuzz.arrow_mutators import stream_of
 from loadtests.fuzz.cases import FORMATS, case, plain_case
 from loadtests.fuzz.client import DEADLINE_SECONDS, Connection
 from loadtests.fuzz.report import rows_of
 from loadtests.fuzz.seeds import PEOPLE_OPTIONS, Seeds, people, shop
-from loadtests.fuzz.sending import Sent, Share, send_share
+from loadtests.fuzz.sending import Share, format_of, send_share, told
 from loadtests.fuzz.watch import Watch, memory_of
 from loadtests.reliability.report import save
 from loadtests.server import Running, running_server
@@ -35,7 +32,6 @@ __all__ = ["main"]
 
 LIMIT_BYTES = 1 << 30
 WARM_UP = 400
-WEIGHTS = {"arrow": 3, "json": 3, "csv": 3, "parquet": 1}  # a Parquet body takes the client three times as long to make
 SETTLE_SECONDS = 10
 SETTINGS = {"LOG_LEVEL": "warning", "ACCESS_LOG": "false"}
 
@@ -67,57 +63,25 @@ def _warm_up(port: int, seeds: Seeds) -> None:
     connection.close()
 
 
-def _run_format(pool: Executor, shares: list[Share]) -> dict[str, Any]:
-    started = time.perf_counter()
-    parts: list[Sent] = list(pool.map(send_share, shares))
-    statuses: Counter[tuple[int, str]] = sum((part.statuses for part in parts), Counter())
-    seconds = np.concatenate([part.seconds for part in parts])
-    by_status: dict[str, int] = {}
-    for (status, _), count in sorted(statuses.items()):
-        by_status[str(status)] = by_status.get(str(status), 0) + count
-    return {
-        "bodies": len(seconds),
-        "body_megabytes": round(sum(part.body_bytes for part in parts) / 1e6, 1),
-        "seconds": round(time.perf_counter() - started, 1),
-        "statuses": by_status,
-        "codes": {code: count for (_, code), count in sorted(statuses.items()) if code},
-        "p50_ms": round(float(np.median(seconds)) * 1e3, 2),
-        "slowest_seconds": round(float(seconds.max()), 2),
-        "faults": [(number, verdict._asdict()) for part in parts for number, verdict in part.faults],
-    }
-
-
 def fuzz(args: argparse.Namespace, server: Running, models: dict[str, Any], log: Path) -> dict[str, Any]:
     """The figures of a run."""
     formats = args.format.split(",")
-    weights = sum(WEIGHTS[form] for form in formats)
-    seeds = Seeds.of(models)
-    _warm_up(server.port, seeds)
+    _warm_up(server.port, Seeds.of(models))
     start = memory_of(server.pid)
-    figures: dict[str, Any] = {"limit_bytes": LIMIT_BYTES, "seed": args.seed, "start_bytes": start.now, "formats": {}}
+    figures: dict[str, Any] = {"limit_bytes": LIMIT_BYTES, "seed": args.seed, "start_bytes": start.now}
     watch = Watch(server.pid, LIMIT_BYTES)
+    corpus = {form: _corpus(args.corpus, form) for form in formats}
+    started = time.time()
+    deadline = started + args.seconds if args.seconds else float("inf")
+    shares = [
+        Share(server.port, models, corpus, args.seed, formats, i, args.clients, args.bodies, deadline)
+        for i in range(args.clients)
+    ]
     with ProcessPoolExecutor(args.clients, multiprocessing.get_context("spawn")) as pool:
-        for form in formats:
-            corpus = [path.read_bytes() for path in sorted((args.corpus / form).glob("*"))] if args.corpus else []
-            shares = [
-                Share(
-                    server.port,
-                    models,
-                    corpus,
-                    args.seed,
-                    form,
-                    i,
-                    args.clients,
-                    args.bodies * WEIGHTS[form] // weights,
-                )
-                for i in range(args.clients)
-            ]
-            figures["formats"][form] = found = _run_format(pool, shares)
-            alive = not watch.broken and _is_alive(server)
-            found["end_bytes"] = memory_of(server.pid).now if alive else 0
-            print(f"  {form}: {json.dumps({k: v for k, v in found.items() if k != 'faults'})}", flush=True)
-            if not alive:
-                break
+        parts = list(pool.map(send_share, shares))
+    figures["seconds"] = round(time.time() - started, 1)
+    figures["formats"] = {form: told([part[form] for part in parts]) for form in formats}
+    alive = not watch.broken and _is_alive(server)
     figures["alive"] = alive
     if alive:
         for _ in range(SETTLE_SECONDS):
@@ -127,10 +91,13 @@ def fuzz(args: argparse.Namespace, server: Running, models: dict[str, Any], log:
                 break
     watch.close()
     figures["killed_at_bytes"] = watch.broken
-    figures["log_errors"] = [line[:2000] for line in log.read_text("utf-8", "replace").splitlines() if _is_bad(line)][
-        :20
-    ]
+    errors = [line[:2000] for line in log.read_text("utf-8", "replace").splitlines() if _is_bad(line)]
+    figures["log_errors"] = errors[:20]
     return figures
+
+
+def _corpus(folder: Path | None, form: str) -> list[bytes]:
+    return [path.read_bytes() for path in sorted((folder / form).glob("*"))] if folder else []
 
 
 def _is_alive(server: Running) -> bool:
@@ -147,6 +114,7 @@ def _is_bad(line: str) -> bool:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make fuzz", description="Mutated bodies against a live service.")
     parser.add_argument("--bodies", type=int, default=200_000, help="how many, over all formats")
+    parser.add_argument("--seconds", type=int, default=0, help="ends after so many, where not all were sent")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--clients", type=int, default=4, help="client processes, one keep-alive connection each")
     parser.add_argument("--format", default=",".join(FORMATS), help="formats, with commas")
@@ -172,8 +140,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _send_one(args: argparse.Namespace, server: Running, models: dict[str, Any], log: Path) -> int:
-    corpus = [path.read_bytes() for path in sorted((args.corpus / args.format).glob("*"))] if args.corpus else []
-    sent = case(args.seed, args.only, args.format, Seeds.of(models), corpus)
+    form = format_of(args.only, args.format.split(","))
+    sent = case(args.seed, args.only, form, Seeds.of(models), _corpus(args.corpus, form))
     verdict = Connection(server.port).send(sent)
     Path(".demo").mkdir(exist_ok=True)
     Path(".demo/case").write_bytes(sent.body)
