@@ -1,6 +1,7 @@
 """`make fuzz`: mutated bodies against a live service under a memory limit.
 
-python -m loadtests.fuzz [--bodies N] [--seed S] [--clients C] [--format NAME] [--only NUMBER] [--corpus FOLDER] [--seconds S]
+python -m loadtests.fuzz [--bodies N] [--seconds S] [--seed S] [--clients C] [--format NAME] [--only NUMBER]
+    [--corpus FOLDER]
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ __all__ = ["main"]
 LIMIT_BYTES = 1 << 30
 WARM_UP = 400
 SETTLE_SECONDS = 10
-SETTINGS = {"LOG_LEVEL": "warning", "ACCESS_LOG": "false"}
+# The memory budget that a container of this size would have by itself.
+SETTINGS = {"LOG_LEVEL": "warning", "ACCESS_LOG": "false", "MEMORY_BUDGET_BYTES": str(LIMIT_BYTES * 7 // 10)}
 
 
 def _fitted(port: int, folder: Path) -> dict[str, Any]:
