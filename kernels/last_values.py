@@ -14,6 +14,8 @@ from kernels.accumulators import MISSING, Part, with_room
 from kernels.slots import AHEAD
 
 _NEVER = np.iinfo(np.int64).min
+_MAGNITUDE = np.iinfo(np.int64).max  # a float's bits without the sign; beyond those of infinity it is NaN
+_INFINITY = 0x7FF0_0000_0000_0000
 
 
 @kernel
@@ -22,44 +24,50 @@ def _add(
     numbers: NDArray[np.int32],
     actions: NDArray[np.uint8],
     ticks: NDArray[np.int64],
-    values: Any,
-    missing: Any,
-    last_ticks: NDArray[np.int64],
-    last_values: Any,
+    values: NDArray[np.int64],
+    is_float: bool,
+    last: NDArray[np.int64],
 ) -> None:
-    """Write the values of later rows; missing is NaN for float64 values, MISSING for int64 ones."""
+    """Write the values of later rows: values int64[n], or the bits of floats, of which those of NaN are missing.
+
+    last int64[n_customers, 2]: tick and value side by side, so that they share a cache line.
+    """
     for j in range(len(rows)):
         if j + AHEAD < len(rows):
-            prefetch(last_ticks, np.int64(numbers[j + AHEAD]))
-            prefetch(last_values, np.int64(numbers[j + AHEAD]))
+            prefetch(last, np.int64(numbers[j + AHEAD]))
         i, number = np.uint64(rows[j]), np.uint64(numbers[j])
-        is_there = values[i] == values[i] and values[i] != missing
-        if actions[i] >= rec.REFUND and is_there and ticks[i] >= last_ticks[number]:
-            last_ticks[number] = ticks[i]
-            last_values[number] = values[i]
+        value = values[i]
+        is_there = value & _MAGNITUDE <= _INFINITY if is_float else value != MISSING
+        if actions[i] >= rec.REFUND and is_there and ticks[i] >= last[number, 0]:
+            last[number, 0] = ticks[i]
+            last[number, 1] = value
 
 
 class LastValues:
     """The last values of one column for one shard."""
 
     def __init__(self, column: str, *, is_float: bool) -> None:
-        self._column = column
-        self._missing: float = np.nan if is_float else MISSING
-        self._ticks = np.empty(0, dtype=np.int64)
-        self._values: NDArray[Any] = np.empty(0, dtype=np.float64 if is_float else np.int64)
+        self._column, self._is_float = column, is_float
+        self._last = np.empty((0, 2), dtype=np.int64)
 
     @property
     def nbytes(self) -> int:
         """The bytes held."""
-        return self._ticks.nbytes + self._values.nbytes
+        return self._last.nbytes
 
     def add(self, part: Part) -> None:
         """Take the values of the rows that are kept, refunds too."""
-        self._ticks = with_room(self._ticks, part.n_customers, _NEVER)
-        self._values = with_room(self._values, part.n_customers, self._missing)
+        self._last = with_room(self._last, part.n_customers, _NEVER)
         values, (actions, ticks, _) = readonly(part.columns[self._column]), part.batch
-        _add(part.rows, part.numbers, actions, ticks, values, self._missing, self._ticks, self._values)
+        if self._is_float:
+            values = values.view(np.int64)
+        _add(part.rows, part.numbers, actions, ticks, values, self._is_float, self._last)
 
     def values(self, n: int) -> NDArray[Any]:
         """Return float64[n] or int64[n] by customer number; NaN or MISSING where there was none."""
-        return with_room(self._values, n, self._missing)[:n]
+        last = with_room(self._last, n, _NEVER)[:n]
+        if not self._is_float:
+            return last[:, 1]
+        found = last[:, 1].copy().view(np.float64)
+        found[last[:, 0] == _NEVER] = np.nan
+        return found

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from kernels import records as rec
 from kernels._jit import kernel, prefetch, readonly
 from kernels.accumulators import Part, with_room
+from kernels.purchase_days import DAY_COLUMN, month_of
 from kernels.slots import AHEAD
 
-MONTH_COLUMN, AMOUNT_COLUMN = "@month", "@amount"  # of Part.columns: 12 · year + month, and the amount as float64
+AMOUNT_COLUMN = "@amount"  # of Part.columns: the amount as float64
 MONTHS = 12
 
 
@@ -22,23 +23,28 @@ def _add(
     rows: NDArray[np.int32],
     numbers: NDArray[np.int32],
     actions: NDArray[np.uint8],
-    months: NDArray[np.int64],
+    days: NDArray[np.int64],
     amounts: NDArray[np.float64],
+    ahead: NDArray[np.int64],
     sums: NDArray[np.float64],
 ) -> None:
-    for j in range(len(rows)):
-        if j + AHEAD < len(rows):
-            prefetch(sums, np.int64(numbers[j + AHEAD]))
-        i = np.uint64(rows[j])
-        if actions[i] >= rec.REFUND:
-            sums[np.uint64(numbers[j]), months[i] % MONTHS] += amounts[i]
+    """Add the rows to sums float64[12 · n_customers]; ahead int64[AHEAD], overwritten, holds the places to come."""
+    n = len(rows)
+    for j in range(n + AHEAD):
+        if j >= AHEAD:
+            i = np.uint64(rows[j - AHEAD])
+            if actions[i] >= rec.REFUND:
+                sums[np.uint64(ahead[j % AHEAD])] += amounts[i]
+        if j < n and actions[np.uint64(rows[j])] >= rec.REFUND:  # other rows' days may be anything
+            ahead[j % AHEAD] = np.int64(numbers[j]) * MONTHS + month_of(days[np.uint64(rows[j])]) % MONTHS
+            prefetch(sums, ahead[j % AHEAD])
 
 
 class MonthSums:
     """The sums by month of the year for one shard."""
 
     def __init__(self) -> None:
-        self._sums = np.empty((0, MONTHS), dtype=np.float64)
+        self._sums = np.empty(0, dtype=np.float64)
 
     @property
     def nbytes(self) -> int:
@@ -47,10 +53,11 @@ class MonthSums:
 
     def add(self, part: Part) -> None:
         """Add the amounts of the rows that are kept."""
-        self._sums = with_room(self._sums, part.n_customers, 0.0)
-        months, amounts = readonly(part.columns[MONTH_COLUMN]), readonly(part.columns[AMOUNT_COLUMN])
-        _add(part.rows, part.numbers, part.batch.actions, months, amounts, self._sums)
+        self._sums = with_room(self._sums, part.n_customers * MONTHS, 0.0)
+        days, amounts = readonly(part.columns[DAY_COLUMN]), readonly(part.columns[AMOUNT_COLUMN])
+        ahead = np.empty(AHEAD, dtype=np.int64)
+        _add(part.rows, part.numbers, part.batch.actions, days, amounts, ahead, self._sums)
 
     def sums(self, n: int) -> NDArray[np.float64]:
         """Return float64[n, 12] by customer number."""
-        return with_room(self._sums, n, 0.0)[:n]
+        return with_room(self._sums, n * MONTHS, 0.0)[: n * MONTHS].reshape(n, MONTHS)

@@ -15,7 +15,7 @@ from kernels.month_sums import MonthSums
 from kernels.order_dates import OrderColumns, OrderDates
 from kernels.purchase_days import PurchaseDays, longest_gaps, months_bought, months_of
 from kernels.value_variety import ValueVariety
-from kernels.window_sums import WindowSums
+from kernels.window_sums import WindowCounts, WindowSums
 
 
 def warm() -> None:
@@ -23,15 +23,16 @@ def warm() -> None:
     days, ones = readonly(np.array([0, 0, 40, 1])), readonly(np.ones(4))
     rows, numbers = readonly(np.arange(4, dtype=np.int32)), readonly(np.array([0, 1, 0, 1], dtype=np.int32))
     actions = readonly(np.full(4, rec.PURCHASE, dtype=np.uint8))
-    columns = {"x": ones, "n": days, "@day": days, "@month": months_of(days), "@amount": ones}
+    columns = {"x": ones, "n": days, "@day": days, "@amount": ones}
+    months_of(days)
 
     def part(amounts: Amounts) -> Part:
         return Part(rows, numbers, 2, rec.Batch(actions, days, readonly(amounts)), columns)  # type: ignore[arg-type]
 
     floats = part(np.ones(4))
     accumulators = (ColumnSums("x"), LastValues("x", is_float=True), LastValues("n", is_float=False))
-    more = (DistinctValues("n"), MonthSums(), FirstDaySums(), ValueVariety("n"), GreatestValues("n"))
-    for accumulator in (*accumulators, *more):
+    more = (DistinctValues("n"), MonthSums(), WindowCounts(-1, 1), FirstDaySums(), ValueVariety("n"))
+    for accumulator in (*accumulators, *more, GreatestValues("n")):
         accumulator.add(floats)
     WindowSums(-1, 1, exact=False).add(floats)
     for width in (1, 2):

@@ -1,4 +1,4 @@
-"""The sum of the amounts in a window of time, per customer.
+"""The sum of the amounts in a window of time, per customer, and how many purchases lie in it.
 
     sum = Σ amount over the customer's rows with lower < tick ≤ upper, refunds as in its monetary value
 
@@ -51,6 +51,25 @@ def _add(
     return bool(overflow)
 
 
+@kernel
+def _count(
+    rows: NDArray[np.int32],
+    numbers: NDArray[np.int32],
+    actions: NDArray[np.uint8],
+    ticks: NDArray[np.int64],
+    lower: int,
+    upper: int,
+    counts: NDArray[np.int64],
+) -> None:
+    """Count the purchase rows inside the window."""
+    for j in range(len(rows)):
+        i = np.uint64(rows[j])
+        if j + AHEAD < len(rows):
+            prefetch(counts, np.int64(numbers[j + AHEAD]))
+        if actions[i] == rec.PURCHASE and lower < ticks[i] <= upper:
+            counts[np.uint64(numbers[j])] += 1
+
+
 class WindowSums:
     """The sums of one window for one shard."""
 
@@ -73,3 +92,26 @@ class WindowSums:
     def sums(self, n: int) -> NDArray[Any]:
         """Return float64[n], or int64[n, 2] of (low, high) words, by customer number."""
         return with_room(self._sums, n, 0)[:n]
+
+
+class WindowCounts:
+    """The purchase rows of one window for one shard."""
+
+    def __init__(self, lower_tick: int, upper_tick: int) -> None:
+        self._lower, self._upper = lower_tick, upper_tick
+        self._counts = np.empty(0, dtype=np.int64)
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes held."""
+        return self._counts.nbytes
+
+    def add(self, part: Part) -> None:
+        """Count the rows."""
+        self._counts = with_room(self._counts, part.n_customers, 0)
+        actions, ticks, _ = part.batch
+        _count(part.rows, part.numbers, actions, ticks, int(self._lower), int(self._upper), self._counts)
+
+    def counts(self, n: int) -> NDArray[np.int64]:
+        """Return int64[n] by customer number."""
+        return with_room(self._counts, n, 0)[:n]

@@ -34,12 +34,14 @@ def _parts() -> dict[str, Part]:
         part_job,
         part_memory,
         part_requests,
+        part_schemes,
         part_score,
         part_upload,
     )
 
     return {
         "aggregate": part_aggregate.run,
+        "schemes": part_schemes.run,
         "fit": part_fit.run,
         "score": part_score.run,
         "job": part_job.run_in_process,

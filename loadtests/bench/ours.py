@@ -18,6 +18,7 @@ from service.columns import id_column
 from service.fitting import Fitted, fit
 from service.pipeline import Job, no_check
 from service.population import Population, population_of_customers
+from service.schemes.request import asked_by, wishes
 from service.threads import ThreadTeam
 from service.transactions_intake import TransactionsIntake
 
@@ -27,9 +28,13 @@ BATCH_ROWS = 1 << 16
 """Rows per record batch, here and over HTTP."""
 
 
-def aggregate(table: pa.Table, occasion: str, team: ThreadTeam) -> Population:
-    """Batches → one record per customer with recency, frequency, monetary and tenure, all checks included."""
-    options = SegmentOptions(occasion=occasion)
+def aggregate(table: pa.Table, occasion: str, team: ThreadTeam, options: SegmentOptions | None = None) -> Population:
+    """Batches → one record per customer with recency, frequency, monetary and tenure, all checks included.
+
+    `options` may ask for schemes; what they need is kept as well.
+    """
+    options = options or SegmentOptions(occasion=occasion)
+    asked = asked_by(options, None)
     schema = table.schema
     aggregation = Aggregation(
         tz=options.tz,
@@ -40,7 +45,7 @@ def aggregate(table: pa.Table, occasion: str, team: ThreadTeam) -> Population:
         whole_days=options.whole_days,
     )
     intake = TransactionsIntake(
-        resolve(schema, options),
+        resolve(schema, options, None, wishes(asked)),
         schema,
         aggregation,
         options.as_of,
@@ -49,6 +54,7 @@ def aggregate(table: pa.Table, occasion: str, team: ThreadTeam) -> Population:
         limits=Limits(),
         team=team,
         n_shards=team.n_threads,
+        asked=asked,
     )
     for batch in table.to_batches(max_chunksize=BATCH_ROWS):
         intake.add(batch)

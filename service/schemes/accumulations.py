@@ -20,16 +20,15 @@ from kernels.first_day_sums import FirstDaySums
 from kernels.greatest_values import GreatestValues
 from kernels.last_values import LastValues
 from kernels.money import sums_to_float
-from kernels.month_sums import AMOUNT_COLUMN, MONTH_COLUMN, MonthSums
+from kernels.month_sums import AMOUNT_COLUMN, MonthSums
 from kernels.order_dates import OrderColumns, OrderDates
 from kernels.purchase_days import DAY_COLUMN, PurchaseDays, longest_gaps, months_bought
 from kernels.value_variety import ValueVariety
-from kernels.window_sums import WindowSums
+from kernels.window_sums import WindowCounts, WindowSums
 from service.schemes.moment import Moment
 
 __all__ = [
     "AMOUNT_WHERE",
-    "WITHIN",
     "Accumulation",
     "AmountInWindow",
     "AmountsByMonth",
@@ -49,9 +48,6 @@ __all__ = [
 
 Figures = dict[str, npt.NDArray[Any]]
 """By name, each one value per customer; an accumulation of one figure calls it `value`."""
-
-WITHIN = "@within:"
-"""Begins the name of a derived column: 1 in rows between so many days before as_of and so many, missing in others."""
 
 Columns = Mapping[str, npt.NDArray[Any]]
 
@@ -208,13 +204,13 @@ class PurchasesInWindow:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return (f"{WITHIN}{self.from_days!r}:{self.to_days!r}",)
+        return ()
 
-    def make(self, setup: Setup) -> ColumnSums:
-        return ColumnSums(self.columns[0])
+    def make(self, setup: Setup) -> WindowCounts:
+        return WindowCounts(setup.moment.tick_before(self.from_days), setup.moment.tick_before(self.to_days))
 
     def figures(self, accumulator: Any, n: int, setup: Setup) -> Figures:
-        return {"value": np.nan_to_num(accumulator.sums(n)).astype(np.int64)}
+        return {"value": accumulator.counts(n)}
 
     def of_table(self, columns: Columns) -> Figures | None:
         return None
@@ -226,7 +222,7 @@ class AmountsByMonth:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return (MONTH_COLUMN, AMOUNT_COLUMN)
+        return (DAY_COLUMN, AMOUNT_COLUMN)
 
     def make(self, setup: Setup) -> MonthSums:
         return MonthSums()

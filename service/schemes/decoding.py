@@ -11,14 +11,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kernels.accumulators import MISSING
-from kernels.month_sums import AMOUNT_COLUMN, MONTH_COLUMN
-from kernels.purchase_days import DAY_COLUMN, months_of
+from kernels.month_sums import AMOUNT_COLUMN
+from kernels.purchase_days import DAY_COLUMN
 from kernels.recency import local_days
 from proto.limits import Limits, over
 from proto.wishes import Wished
 from service import columns as cols
 from service.identities import Identities
-from service.schemes.accumulations import AMOUNT_WHERE, WITHIN
+from service.schemes.accumulations import AMOUNT_WHERE
 from service.schemes.moment import Moment
 from service.text_values import bad_value
 from service.zones import zone_table
@@ -149,25 +149,16 @@ def derived(
     amounts: pa.Array,
     arrays: Mapping[str, npt.NDArray[Any]],
 ) -> dict[str, npt.NDArray[Any]]:
-    """The columns that follow from times, amounts and the others (`arrays`), those wanted: @day, @month (in the shop's
-    zone), @amount, `@amount where <number column>` (NaN on rows where that one is 0 or missing), @within:… (1 in rows
-    of a window, NaN in others)."""
+    """The columns that follow from times, amounts and the others (`arrays`), those wanted: @day (in the shop's zone),
+    @amount, `@amount where <number column>` (NaN on rows where that one is 0 or missing)."""
     found: dict[str, npt.NDArray[Any]] = {}
-    if wanted & {DAY_COLUMN, MONTH_COLUMN}:
-        days = ticks
+    if DAY_COLUMN in wanted:
+        found[DAY_COLUMN] = ticks
         if not moment.unit.is_date:
             zone = zone_table(moment.tz)
-            per_second = moment.unit.ticks_per_day // 86_400
             per_day = moment.unit.ticks_per_day
-            days = local_days(ticks, per_day, zone.transitions * per_second, zone.offsets * per_second)
-        if DAY_COLUMN in wanted:
-            found[DAY_COLUMN] = days
-        if MONTH_COLUMN in wanted:
-            found[MONTH_COLUMN] = months_of(days)
-    for name in wanted:
-        if name.startswith(WITHIN):
-            lower, upper = (moment.tick_before(float(days)) for days in name.removeprefix(WITHIN).split(":"))
-            found[name] = np.where((ticks > lower) & (ticks <= upper), 1.0, np.nan)
+            per_second = per_day // 86_400
+            found[DAY_COLUMN] = local_days(ticks, per_day, zone.transitions * per_second, zone.offsets * per_second)
     of_amount = [name for name in wanted if name.startswith(AMOUNT_COLUMN)]
     if of_amount:
         values = cols.feature_array(amounts)

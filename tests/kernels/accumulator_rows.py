@@ -65,7 +65,6 @@ def part_of(rows: Sequence[Row], kind: str) -> Part:
         "value": column([np.nan if row.value is None else row.value for row in rows], np.float64, 7.0),
         "code": column([np.iinfo(np.int64).min if row.code is None else row.code for row in rows], np.int64, 7),
         "@day": ticks,
-        "@month": ticks,
         "@amount": column(amounts, np.float64, 99.0),
     }
     batch = rec.Batch(column([row.action for row in rows], np.uint8, rec.PURCHASE), ticks, array)

@@ -1,3 +1,5 @@
+import datetime as dt
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -6,10 +8,12 @@ from kernels.month_sums import MONTHS, MonthSums
 
 from .accumulator_rows import N_CUSTOMERS, ROWS, Row, sent
 
+EPOCH = dt.date(1970, 1, 1)
+
 
 def naive_sum(rows: list[Row], customer: int, month: int) -> int:
     kept = [r for r in rows if r.customer == customer and r.action in (rec.REFUND, rec.PURCHASE)]
-    return sum(r.amount for r in kept if r.tick % 12 == month)
+    return sum(r.amount for r in kept if (EPOCH + dt.timedelta(days=r.tick)).month == month + 1)
 
 
 @given(ROWS, st.integers(0, 40))

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernels import records as rec
-from kernels.window_sums import WindowSums
+from kernels.window_sums import WindowCounts, WindowSums
 
 from .accumulator_rows import N_CUSTOMERS, ROWS, Row, part_of, sent
 from .aggregation_inputs import ints_of, words_of
@@ -24,6 +24,14 @@ def test_sums_are_those_of_the_window(rows: list[Row], cut: int, lower: int, len
     told = found.tolist() if kind == "float" else ints_of(found)
     assert told == [naive_sum(rows, customer, lower, lower + length) for customer in range(N_CUSTOMERS)]
     assert not sums.overflow
+
+
+@given(ROWS, st.integers(0, 40), st.integers(-6, 60), st.integers(0, 30))
+def test_counts_are_of_purchases_in_the_window(rows: list[Row], cut: int, lower: int, length: int) -> None:
+    counts = WindowCounts(lower, lower + length)
+    sent(counts, rows, cut)
+    bought = [r.customer for r in rows if r.action == rec.PURCHASE and lower < r.tick <= lower + length]
+    assert counts.counts(N_CUSTOMERS).tolist() == [bought.count(customer) for customer in range(N_CUSTOMERS)]
 
 
 def test_a_sum_beyond_128_bits_is_told() -> None:
