@@ -13,7 +13,7 @@ from loadtests.bench.rows import OURS, Row, within
 from loadtests.bench.sizes import SEED, Sizes
 from loadtests.bench.timing import interleaved_seconds
 from proto.options import SegmentOptions, parse_options
-from service.schemes.accumulations import Days, Distinct
+from service.schemes.accumulations import Days, Distinct, LateOrders, Variety
 from service.schemes.catalogue import catalogue
 from service.schemes.request import asked_by
 from service.schemes.scheme import Scheme
@@ -69,7 +69,7 @@ def _one(scheme: Scheme, plain: pa.Table, sizes: Sizes, team: ThreadTeam) -> Row
     options = options_for(scheme)
     (asked,) = asked_by(options, None)
     kept = scheme.accumulate(asked.given, frozenset(table.column_names)).values()
-    holds_sets = any(isinstance(one, Distinct | Days) or getattr(one, "holds_sets", False) for one in kept)
+    holds_sets = any(isinstance(one, Days | Distinct | LateOrders | Variety) for one in kept)
     without = options.model_copy(update={"schemes": {}})
     works = {
         OURS: lambda _: aggregate(table, "order", team, options),
