@@ -9,9 +9,11 @@ one at a time; they reserve only where the body has to be waited for.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
-from pathlib import Path
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 
 from proto.limits import over
 from proto.media import Media
@@ -25,10 +27,11 @@ __all__ = [
     "decoding_bytes",
     "finishing_bytes",
     "reply_bytes",
+    "resident_bytes",
     "table_bytes",
 ]
 
-SHARE = 0.7  # of what the container has: the rest is for the interpreter, the kernels, and what the allocator keeps
+SHARE = 0.7  # of what the container has left once the service is ready: the rest is for what the allocator keeps
 MIB = 1 << 20
 
 # What things take, measured at the peak with tracemalloc and rounded up; tests/service/test_budget.py compares.
@@ -52,15 +55,32 @@ _FEATURE_BYTES = 40
 _REPLY_ROW_BYTES, _REPLY_ROWS = 500, 65_536  # one piece in the making, one on its way; JSON's are 250 bytes a row
 
 
-def available_memory(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
-    """The bytes this container may use: its limit (cgroup v2 or v1), at most those of the machine."""
-    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for name in ("memory.max", "memory/memory.limit_in_bytes"):
-        try:
-            return min(machine, int((cgroup / name).read_text()))
-        except (OSError, ValueError):  # no such file, or "max"
-            continue
-    return machine
+def available_memory(cgroup: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int:
+    """The bytes this container may use: the least limit of the control groups it is in (v2 or v1), or the machine's."""
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for file in _limit_files(cgroup, own):
+        with contextlib.suppress(OSError, ValueError):  # no such file, or "max"
+            limits.append(int(file.read_text()))
+    return min(limits)
+
+
+def _limit_files(cgroup: Path, own: Path) -> Iterator[Path]:
+    """Where limits may stand: in a container the root is its own group, elsewhere its group is below."""
+    paths = {"": "/", "memory": "/"}
+    with contextlib.suppress(OSError, ValueError):
+        paths |= {kinds: path for _, kinds, path in (line.split(":", 2) for line in own.read_text().splitlines())}
+    for kinds, root, name in (("", cgroup, "memory.max"), ("memory", cgroup / "memory", "memory.limit_in_bytes")):
+        path = PurePosixPath(paths[kinds])
+        yield from (root / group.relative_to("/") / name for group in (path, *path.parents))
+
+
+def resident_bytes() -> int:
+    """What this process has of its own in memory; 0 where that cannot be told."""
+    try:
+        resident, shared = Path("/proc/self/statm").read_text().split()[1:3]
+    except OSError:
+        return 0
+    return (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE")
 
 
 def decoding_bytes(media: Media, n_bytes: int) -> int:
@@ -97,12 +117,21 @@ class Budget:
     """The bytes that all requests may hold together. From any thread."""
 
     def __init__(self, total: int | None = None, metrics: Metrics | None = None) -> None:
+        self._by_itself = total is None
         self.total = int(available_memory() * SHARE) if total is None else total
         self.reserved = 0
         self._lock = threading.Lock()
         if metrics is not None:
-            metrics.memory_budget.set(self.total)
+            metrics.memory_budget.set_function(lambda: self.total)
             metrics.memory_reserved.set_function(lambda: self.reserved)
+
+    def settle(self, resident: int | None = None) -> None:
+        """Shares out what is left once the process is ready; a total that was asked for stays.
+
+        Under 1 GB, with 200 MB of kernels and libraries, 700 MB for requests ended in an out-of-memory kill.
+        """
+        if self._by_itself:
+            self.total = int((available_memory() - (resident_bytes() if resident is None else resident)) * SHARE)
 
     def reservation(self) -> Reservation:
         """One request's share, nothing yet."""

@@ -50,6 +50,7 @@ def get_ready(state: State) -> None:
             models = _read_models(state, retry_seconds)
         state.phase = "rehearsing"
         rehearse(models, state.team)
+        state.budget.settle()
     except Exception as error:
         state.phase = "failed"
         state.failure = f"{type(error).__name__}: {error}."

@@ -86,7 +86,9 @@ class Settings(BaseSettings):
     max_customers: int = Field(default=100_000_000, ge=1, description="Most customers in one request.")
     max_pairs: int = Field(default=400_000_000, ge=1, description="Most distinct (customer, occasion) pairs.")
     memory_budget_bytes: int = Field(
-        default=0, ge=0, description="Memory of all requests together; 0: 70 % of what the container has."
+        default=0,
+        ge=0,
+        description="Memory of all requests together; 0: 70 % of what the container has left once ready.",
     )
     small_body_bytes: int = Field(
         default=256 * 1024, ge=0, description="Bodies up to this size are scored in place, without a thread hop."

@@ -15,7 +15,7 @@ from proto.errors import ErrorCode, RequestError
 from proto.limits import Limits
 from proto.media import Media
 from proto.options import SegmentOptions, parse_options
-from service.budget import Budget, Reservation, available_memory, reply_bytes
+from service.budget import MIB, Budget, Reservation, available_memory, reply_bytes, resident_bytes
 from service.metrics import Metrics, StageTimer
 from service.models import ModelStore
 from service.threads import ThreadTeam
@@ -81,6 +81,34 @@ def test_the_container_has_what_its_limit_says(files: dict[str, str], share: int
     assert machine > 1 << 20
     assert available_memory(tmp_path) == (machine if share is None else share)
     assert Budget().total < available_memory()
+
+
+@pytest.mark.parametrize(
+    ("own", "file"),
+    [
+        ("0::/pods/ours\n", "pods/ours/memory.max"),
+        ("0::/pods/ours\n", "pods/memory.max"),
+        ("4:memory:/pods/ours\n3:cpuset:/\n0::/\n", "memory/pods/ours/memory.limit_in_bytes"),
+        ("no groups", "memory.max"),
+    ],
+)
+def test_the_limit_of_a_group_further_up_or_down_counts_as_well(own: str, file: str, tmp_path: Path) -> None:
+    (tmp_path / "own").write_text(own)
+    (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / file).write_text("1000000\n")
+    assert available_memory(tmp_path, tmp_path / "own") == 1_000_000
+
+
+def test_what_the_process_has_when_it_is_ready_is_no_part_of_the_budget() -> None:
+    budget, asked_for = Budget(), Budget(100)
+    before = budget.total
+    budget.settle(10 * MIB)
+    assert before - budget.total == pytest.approx(7 * MIB, abs=2)
+    asked_for.settle(10 * MIB)
+    assert asked_for.total == 100
+    budget.settle()
+    assert 0 < budget.total < before
+    assert resident_bytes() > MIB
 
 
 # What requests take
