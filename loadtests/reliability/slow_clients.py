@@ -1,6 +1,6 @@
 """Clients that send or read a byte a second, many at a time, and tell how each of them was ended.
 
-python -m loadtests.reliability.slow_clients URL headers|body|reply N SECONDS   (prints JSON)
+python -m loadtests.reliability.slow_clients URL headers|body|reply|ordinary N SECONDS   (prints JSON)
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from loadtests.open_load import http_request
-from loadtests.users import ARROW, ad_platform
+from loadtests.users import ARROW, JSON, ad_platform
 
-__all__ = ["KINDS", "End", "main", "slow_clients"]
+__all__ = ["KINDS", "ORDINARY", "End", "main", "slow_clients"]
 
 KINDS = ("headers", "body", "reply")
-CUSTOMERS = 30_000
-"""Of a reply that is read slowly: about 2 MB."""
+ORDINARY = "ordinary"
+"""Sends what a slow reader sends, and reads the reply at once: to tell what the work costs from what slowness does."""
+CUSTOMERS = 25_000
+"""Of a reply that is read slowly: as JSON, more than the 4 MiB that the kernel takes off a sender's hands."""
 START_SECONDS = 2.0
 ESTABLISHED = 1
 """Of the states in TCP_INFO."""
@@ -114,6 +116,11 @@ class _Client:
                 if not self._is_open():
                     return
 
+    async def _ordinary(self, loop: asyncio.AbstractEventLoop) -> None:
+        await loop.sock_sendall(self._socket, _large_score(self._url))
+        await self._listen(loop)
+        self._told = self._told[: len("HTTP/1.1 200")]
+
     def _is_open(self) -> bool:
         """Whether the service has closed its side, which a client that reads so slowly would not find for hours."""
         return self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == ESTABLISHED
@@ -123,7 +130,7 @@ class _Client:
 def _large_score(url: str) -> bytes:
     """Cheap to answer, with a reply that the kernel's buffers cannot hold."""
     request = ad_platform(CUSTOMERS)
-    return http_request(url, request.path, request.content_type, request.body, "connection: close")
+    return http_request(url, request.path, request.content_type, request.body, "connection: close", f"accept: {JSON}")
 
 
 async def slow_clients(url: str, kind: str, n: int, seconds: float) -> list[End]:
