@@ -52,7 +52,8 @@ Figures = dict[str, npt.NDArray[Any]]
 Columns = Mapping[str, npt.NDArray[Any]]
 
 AMOUNT_WHERE = "@amount where "
-"""Begins the name of a derived column: the amounts of rows on which the number column named behind it is not 0."""
+"""Begins the name of a derived column: the amounts of rows on which the number column named behind it is not 0, 0 of
+those on which it is."""
 
 _MICROSECONDS_PER_DAY = 86_400 * 10**6
 
@@ -176,7 +177,7 @@ class AmountInWindow:
 class PurchaseAmount:
     """The amounts of a customer's purchase rows as floats, in the order of the rows; NaN without such a row.
 
-    `where`: only of rows on which this number column is there and not 0.
+    `where`: only of rows on which this number column is not 0; NaN where no such row has a value in it.
     """
 
     where: str | None = None

@@ -150,7 +150,7 @@ def derived(
     arrays: Mapping[str, npt.NDArray[Any]],
 ) -> dict[str, npt.NDArray[Any]]:
     """The columns that follow from times, amounts and the others (`arrays`), those wanted: @day (in the shop's zone),
-    @amount, `@amount where <number column>` (NaN on rows where that one is 0 or missing)."""
+    @amount, `@amount where <number column>` (0 on rows where that one is 0, NaN where it is missing)."""
     found: dict[str, npt.NDArray[Any]] = {}
     if DAY_COLUMN in wanted:
         found[DAY_COLUMN] = ticks
@@ -165,6 +165,6 @@ def derived(
         for name in of_amount:
             found[name] = values
             if name != AMOUNT_COLUMN:
-                where = np.nan_to_num(arrays[name.removeprefix(AMOUNT_WHERE)]) != 0
-                found[name] = np.where(where, values, np.nan)
+                there = arrays[name.removeprefix(AMOUNT_WHERE)]
+                found[name] = np.where(np.isnan(there), np.nan, np.where(there != 0, values, 0.0))
     return found

@@ -47,10 +47,9 @@ def columns_found(view: View) -> list[str]:
     return sorted(view.accumulated)
 
 
-def hold_to_fit(scheme: str, view: View, fitted: Sequence[str]) -> None:
+def hold_to_fit(scheme: str, there: Sequence[str], fitted: Sequence[str]) -> None:
     """RequestError unless the same columns are there: with others, a customer's class would be another one."""
-    there = columns_found(view)
-    if there == list(fitted):
+    if list(there) == list(fitted):
         return
     missing = sorted(set(fitted) - set(there))
     beyond = sorted(set(there) - set(fitted))
@@ -61,6 +60,6 @@ def hold_to_fit(scheme: str, view: View, fitted: Sequence[str]) -> None:
         f"schemes={scheme}: the model was fitted {' and '.join(said)}. Send the columns of the fit (null where a value "
         "is not known), or fit again.",
         option="schemes",
-        found=there,
+        found=list(there),
         wanted=list(fitted),
     )

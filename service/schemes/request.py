@@ -177,7 +177,8 @@ def wishes(asked: Iterable[Asked]) -> Wishes:
         why = f"schemes={scheme.name}"
         for column in scheme.columns_for(given):
             texts = column.examples if column.kind == "ordered" else ()
-            wish = Wish(column.name, column.kind, column.is_needed, why, texts)
+            instead = f" without {scheme.name}.{column.name}=" if given.get(column.name, "") is None else ""
+            wish = Wish(column.name, column.kind, column.is_needed, why + instead, texts)
             for wanted in (rows, table):
                 before = wanted.get(column.name)
                 if before is not None and (before.kind, before.texts) != (wish.kind, wish.texts):

@@ -66,7 +66,7 @@ def _freeze(view: View, given: Given) -> Frozen:
 
 def _classify(view: View, given: Given, frozen: Frozen) -> Classified:
     assert view.percentiles is not None
-    hold_to_fit("tiers", view, frozen["risks"])
+    hold_to_fit("tiers", columns_found(view), frozen["risks"])
     percentile = view.percentiles()
     classes = np.where(np.isnan(percentile), -1, _MARGINAL)
     classes[percentile >= given["regular"]] = _REGULAR

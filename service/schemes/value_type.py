@@ -52,7 +52,7 @@ def _freeze(view: View, given: Given) -> Frozen:
 
 def _classify(view: View, given: Given, frozen: Frozen) -> Classified:
     assert view.spend is not None
-    hold_to_fit("value_type", view, frozen["columns"])
+    hold_to_fit("value_type", columns_found(view), frozen["columns"])
     classes = np.full(view.n, -1, np.int64)
     figures = {}
     # The last that holds is written first, so that the first wins.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proto.errors import RequestError
@@ -42,6 +42,7 @@ def classes_of(customers: list[tuple[int, int | None]]) -> list[str]:
 CUSTOMER = st.tuples(st.sampled_from([0, 64, 128]), st.one_of(st.none(), st.sampled_from([0, 8, 16, 32, 64, 96])))
 
 
+@settings(max_examples=40)
 @given(st.lists(CUSTOMER, min_size=1, max_size=10))
 def test_classes_are_those_of_the_naive_twin(customers: list[tuple[int, int | None]]) -> None:
     assert classes_of(customers) == naive(customers)

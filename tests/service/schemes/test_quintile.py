@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proto.errors import RequestError
@@ -72,6 +72,7 @@ VALUE = st.integers(0, 7).map(lambda x: 64.0 * x)
 SHOP = st.lists(st.tuples(VALUE, VALUE, VALUE), min_size=1, max_size=12)
 
 
+@settings(max_examples=40)
 @given(SHOP, st.sampled_from([2, 4, 5, 8]), st.booleans())
 def test_scores_are_those_of_the_naive_twin(shop: list[tuple[float, float, float]], bins: int, by_rank: bool) -> None:
     three = tuple(map(list, zip(*shop, strict=True)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pyarrow as pa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.service.schemes.shop import purchases, request, told
@@ -44,6 +44,7 @@ CUSTOMER = st.one_of(
 )
 
 
+@settings(max_examples=40)
 @given(st.lists(CUSTOMER, min_size=1, max_size=11))
 def test_classes_are_those_of_the_naive_twin(customers: list[tuple[int, int, int | None]]) -> None:
     found = told(request(shop_of(customers), "three_high"), "three_high")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from proto.errors import RequestError
@@ -31,6 +31,7 @@ def shop_of(spend: list[int], **risks: list[bool | None]) -> pa.Table:
 RISK = st.sampled_from([None, False, False, False, True])
 
 
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.integers(-1, 9), RISK, RISK), min_size=1, max_size=12))
 def test_classes_are_those_of_the_naive_twin(customers: list[tuple[int, bool | None, bool | None]]) -> None:
     customers = [*customers, (1, None, None)]  # somebody to fit

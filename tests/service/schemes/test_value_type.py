@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pyarrow as pa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.service.schemes.shop import purchases, request, told
@@ -35,6 +35,7 @@ MONEY = st.sampled_from([None, 0, 8, 16, 64])
 CUSTOMER = st.tuples(st.sampled_from([0, 16, 64]), st.sampled_from([None, False, True]), MONEY, MONEY)
 
 
+@settings(max_examples=40)
 @given(st.lists(CUSTOMER, min_size=1, max_size=8))
 def test_classes_are_those_of_the_naive_twin(customers: list[Customer]) -> None:
     asked = {"schemes": "value_type", "value_type.service": "0.25", "value_type.discount": "0.5"}
