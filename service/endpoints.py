@@ -246,6 +246,13 @@ class Endpoint:
         """
         ready: list[Frame] = []
         busy: asyncio.Task[None] | None = None
+        receiver = asyncio.current_task()
+        assert receiver is not None
+
+        def stop_receiving(failed: asyncio.Task[None]) -> None:
+            """A client that pauses is told at once what is wrong with what it has sent."""
+            if not failed.cancelled() and failed.exception() is not None:
+                receiver.cancel()
 
         async def hand_over() -> asyncio.Task[None]:
             if busy is not None:
@@ -255,7 +262,9 @@ class Endpoint:
                     await place.take()
             pieces = ready.copy()
             ready.clear()
-            return asyncio.create_task(run(functools.partial(work.take, pieces)))
+            task = asyncio.create_task(run(functools.partial(work.take, pieces)))
+            task.add_done_callback(stop_receiving)
+            return task
 
         try:
             is_first = True
@@ -268,12 +277,17 @@ class Endpoint:
                 busy = await hand_over()
             if busy is not None:
                 await busy
-        except BaseException:
+        except BaseException as error:
             work.cancel()
-            if busy is not None:
-                await asyncio.wait([busy])
-                if not busy.cancelled():
-                    busy.exception()  # seen: the first error is the one that is told
+            if busy is None:
+                raise
+            busy.remove_done_callback(stop_receiving)
+            failed_before = busy.done() and not busy.cancelled()
+            await asyncio.wait([busy])
+            found = None if busy.cancelled() else busy.exception()  # seen
+            if isinstance(error, asyncio.CancelledError) and failed_before and found is not None:
+                receiver.uncancel()
+                raise found from None
             raise
 
     async def _send(

@@ -98,6 +98,7 @@ def population_of(features: FeatureTable) -> Population:
         rows_in=n,
         nulls={},
         not_finite=0,
+        filtered=0,
     )
 
 

@@ -1,5 +1,6 @@
 """A slope is told from noise, and a process is looked at."""
 
+import mmap
 import os
 import threading
 
@@ -29,7 +30,8 @@ def test_a_series_that_never_moves_is_flat() -> None:
 
 def test_what_a_process_uses_is_counted() -> None:
     before = usage(os.getpid())
-    held = np.ones(20 << 20, np.uint8)
+    held = mmap.mmap(-1, 20 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)  # new pages, never some freed before
+    np.frombuffer(held, np.uint8)[:] = 1
     opened = [os.open("/dev/null", os.O_RDONLY) for _ in range(5)]
     ended = threading.Event()
     thread = threading.Thread(target=ended.wait)

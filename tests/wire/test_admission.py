@@ -155,13 +155,24 @@ def test_what_would_never_fit_is_too_large(narrow: Server) -> None:
         assert post(client, "segment", crowd(50_000), k=2, n_init=1, occasion="row").status_code == 200
 
 
+def test_a_client_that_pauses_is_told_at_once(narrow: Server) -> None:
+    """What a worker finds wrong does not wait for the next bytes, or for the deadline of those that do not come."""
+    missed = 'segserve_deadlines_missed_total{deadline="read"}'
+    before = narrow.metrics()[missed]
+    with request(narrow, None) as link:
+        link.sendall(chunk(crowd(700_000)))  # and no end
+        assert problem_on(link, 413)["limit"] == "memory_budget_bytes"
+    assert narrow.metrics()[missed] == before
+
+
 def test_what_others_hold_is_asked_for_again(narrow: Server) -> None:
     before = rejections(narrow, "memory_budget_bytes")
+    rows = chunk(crowd(400_000))  # a table is made of most of them
     with request(narrow, None) as one:
-        one.sendall(chunk(crowd(400_000)))  # and no end
+        one.sendall(rows)  # and no end
         narrow.wait_until(lambda: narrow.metrics()["segserve_memory_reserved_bytes"] > 25_000_000, PATIENCE)
         with request(narrow, None) as other:
-            other.sendall(chunk(crowd(280_000)))
+            other.sendall(rows)
             problem = problem_on(other, 503)
         assert (problem["code"], problem["limit"]) == ("busy", "memory_budget_bytes")
         assert narrow.metrics()["segserve_memory_budget_bytes"] == BUDGET
