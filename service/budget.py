@@ -32,6 +32,9 @@ __all__ = [
 ]
 
 SHARE = 0.7  # of what the container has left once the service is ready: the rest is for what the allocator keeps
+KEPT_BYTES, LEAST_SHARE = 400_000_000, 0.35
+"""What allocators were seen to hold beyond what is reserved, however large the container, with room to spare: 70 to
+180 MB beside six uploads at a time. In a small one the budget leaves so much free, and is still a share of it."""
 MIB = 1 << 20
 
 # What things take, measured at the peak with tracemalloc and rounded up; tests/service/test_budget.py compares.
@@ -128,10 +131,11 @@ class Budget:
     def settle(self, resident: int | None = None) -> None:
         """Shares out what is left once the process is ready; a total that was asked for stays.
 
-        Under 1 GB, with 200 MB of kernels and libraries, 700 MB for requests ended in an out-of-memory kill.
+        Under 1 GB, with 200 MB of kernels and libraries, 560 MB for requests ended in an out-of-memory kill.
         """
         if self._by_itself:
-            self.total = int((available_memory() - (resident_bytes() if resident is None else resident)) * SHARE)
+            left = available_memory() - (resident_bytes() if resident is None else resident)
+            self.total = int(min(left * SHARE, max(left - KEPT_BYTES, left * LEAST_SHARE)))
 
     def reservation(self) -> Reservation:
         """One request's share, nothing yet."""

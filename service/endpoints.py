@@ -249,9 +249,11 @@ class Endpoint:
         receiver = asyncio.current_task()
         assert receiver is not None
 
-        def stop_receiving(failed: asyncio.Task[None]) -> None:
+        is_receiving = True
+
+        def stop_receiving(done: asyncio.Task[None]) -> None:
             """A client that pauses is told at once what is wrong with what it has sent."""
-            if not failed.cancelled() and failed.exception() is not None:
+            if is_receiving and not done.cancelled() and done.exception() is not None:
                 receiver.cancel()
 
         async def hand_over() -> asyncio.Task[None]:
@@ -278,14 +280,14 @@ class Endpoint:
             if busy is not None:
                 await busy
         except BaseException as error:
+            is_receiving = False  # what runs now must not be cancelled by what is seen already
             work.cancel()
             if busy is None:
                 raise
-            busy.remove_done_callback(stop_receiving)
-            failed_before = busy.done() and not busy.cancelled()
+            is_told_of = busy.done() and not busy.cancelled()
             await asyncio.wait([busy])
-            found = None if busy.cancelled() else busy.exception()  # seen
-            if isinstance(error, asyncio.CancelledError) and failed_before and found is not None:
+            found = None if busy.cancelled() else busy.exception()  # seen: the first error is the one that is told
+            if isinstance(error, asyncio.CancelledError) and is_told_of and found is not None:
                 receiver.uncancel()
                 raise found from None
             raise

@@ -88,7 +88,8 @@ class Settings(BaseSettings):
     memory_budget_bytes: int = Field(
         default=0,
         ge=0,
-        description="Memory of all requests together; 0: 70 % of what the container has left once ready.",
+        description="Memory of all requests together; 0: 70 % of what the container has left once ready, and less in "
+        "a small one, where 400 MB stay free.",
     )
     small_body_bytes: int = Field(
         default=256 * 1024, ge=0, description="Bodies up to this size are scored in place, without a thread hop."

@@ -111,6 +111,17 @@ def test_what_the_process_has_when_it_is_ready_is_no_part_of_the_budget() -> Non
     assert resident_bytes() > MIB
 
 
+@pytest.mark.parametrize(("container", "share"), [(8_000, 0.7 * 7_800), (1_000, 400), (500, 0.35 * 300)])
+def test_a_small_container_leaves_room_for_what_allocators_keep(
+    container: int, share: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In megabytes, with 200 for the process."""
+    monkeypatch.setattr("service.budget.available_memory", lambda: container * 10**6)
+    budget = Budget()
+    budget.settle(200 * 10**6)
+    assert budget.total == pytest.approx(share * 10**6, abs=2)
+
+
 # What requests take
 
 N = 30_000

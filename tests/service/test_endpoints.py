@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
 import orjson
 import pytest
 
+from proto.errors import ErrorCode, RequestError
+from proto.framing import Frame
 from proto.media import Media
 from proto.options import FitOptions, ScoreOptions
 from service.endpoints import Endpoint
+from service.metrics import StageTimer
 from service.models import ModelStore
 from service.quick.path import QuickPath
 from service.settings import Settings
@@ -99,3 +102,66 @@ def test_only_scores_have_a_quick_path_once_models_are_there(state: State) -> No
     assert _ask(endpoint)[0] == 200
     state.models = ModelStore({})
     assert _ask(Endpoint(FitOptions, state))[0] == 422  # model= is no option of a fit
+
+
+class _Body:
+    """A body that goes on, or stops coming, so many turns of the event loop after a worker has found it wrong."""
+
+    def __init__(self, found: asyncio.Event, turns: int | None) -> None:
+        self._found, self._turns = found, turns
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        yield b"wrong"
+        await self._found.wait()
+        if self._turns is None:
+            await asyncio.Event().wait()  # for ever
+        for _ in range(self._turns or 0):
+            await asyncio.sleep(0)
+        yield b"more"
+
+
+class _Wrong:
+    """Work that cannot use what it is given."""
+
+    is_cancelled = False
+
+    def feed(self, chunk: bytes) -> list[Frame]:
+        return [Frame("batch", chunk, len(chunk))]
+
+    def end(self) -> list[Frame]:
+        return []
+
+    def take(self, pieces: Sequence[Frame]) -> None:
+        raise RequestError(ErrorCode.MALFORMED_BODY, "It is wrong.")
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+
+
+class _Place:
+    async def take(self) -> None: ...
+
+
+@pytest.mark.parametrize("turns", [None, *range(6)])
+def test_what_a_worker_finds_wrong_is_what_is_told(state: State, turns: int | None) -> None:
+    """Whatever the client does meanwhile, and in whatever order the event loop sees it."""
+
+    async def upload() -> None:
+        found, work = asyncio.Event(), _Wrong()
+
+        async def in_a_worker(piece: Callable[[], None]) -> None:
+            try:
+                piece()
+            finally:
+                found.set()
+
+        arguments: Any = (_Body(found, turns), work, StageTimer(), in_a_worker, _Place())
+        task = asyncio.current_task()
+        assert task is not None
+        with pytest.raises(RequestError, match="It is wrong"):
+            await Endpoint(FitOptions, state)._upload(*arguments)
+        assert work.is_cancelled
+        assert task.cancelling() == 0
+        await asyncio.sleep(0)  # nothing is left that would cancel what comes next
+
+    asyncio.run(upload())
