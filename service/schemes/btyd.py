@@ -33,7 +33,7 @@ def _classify(view: View, given: Given, frozen: Frozen) -> Classified:
     mean_spend = np.where(bought, view.of("spend"), np.nan)
     np.divide(mean_spend, repeats, out=mean_spend, where=repeats > 0)
     return Classified(
-        np.full(view.n, -1, np.int64),
+        np.where(bought, 0, -1),
         {
             "x": repeats,
             "t_x_weeks": np.where(bought, until_last, np.nan),

@@ -39,7 +39,7 @@ def _classify(view: View, given: Given, frozen: Frozen) -> Classified:
     known = np.zeros(view.n, np.int64)
     for name in view.accumulated:
         known += view.of(name) != MISSING
-    return Classified(np.full(view.n, -1, np.int64), {"labels_known": known})
+    return Classified(np.where(known > 0, 0, -1), {"labels_known": known})
 
 
 def _summarise(view: View, found: Classified, given: Given, frozen: Frozen) -> dict[str, Any]:

@@ -66,3 +66,15 @@ def test_columns_that_only_schemes_read_are_left_to_them():
     query = {"schemes": "all", "growth.window": "9d", "columns": "customer_id:who,cost:unit", "k": "3"}
     assert without_schemes(query) == {"k": "3", "columns": "customer_id:who"}
     assert only_columns({"k": "3"}, ["pareto"], query["columns"]) == {"k": "3", "columns": "customer_id:who,cost:unit"}
+
+
+def test_lists_and_further_classes_are_shown(tmp_path):
+    path = tmp_path / "people.parquet"
+    table = {"customer_id": range(6), "visits": range(6), "stage": ["trial", "paid"] * 3, "region": ["n", "s", "s"] * 2}
+    pq.write_table(pa.table(table | {"risk": [0.1, 0.5, None] * 2}), path)
+    flags = ["--features", "visits", "--schemes", "funnel,profile,acquisition", "--set", "funnel.stages=trial;paid"]
+    result = invoke("segment", path, "--k", "2", *flags, "--lang", "en")
+    assert result.exit_code == 0, result.output
+    assert "stage trial · reach 6 · conversion 0.500" in result.output
+    assert "label n · customers 2" in result.output
+    assert "unknown: 6 customers" not in result.output

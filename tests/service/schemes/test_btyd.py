@@ -59,6 +59,7 @@ def test_worked_by_hand() -> None:
         "c": {"x": None, "t_x_weeks": None, "t_weeks": None, "mean_repeat_spend": None},
     }
     assert outcome.summary.schemes is not None
+    assert outcome.summary.schemes["btyd"].unknown == 1
     assert outcome.summary.schemes["btyd"].figures == {
         "customers": 2,
         "customers_that_came_back": 1,

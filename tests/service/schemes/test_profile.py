@@ -66,6 +66,8 @@ def test_worked_by_hand() -> None:
         ]
     }
     assert [row["labels_known"] for row in told(outcome, "profile").values()] == [1, 1, 1, 0]
+    assert outcome.summary.schemes is not None
+    assert outcome.summary.schemes["profile"].unknown == 1
     own = request(table, {"schemes": "profile", "profile.columns": "tier"}, features="visits")
     assert [cell["lift"] for cell in _figures(own)["tier"]] == [[1.0, 1.0], [1.0, 1.0]]
     with pytest.raises(RequestError, match="colour"):
