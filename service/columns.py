@@ -202,7 +202,7 @@ def amount_array(array: pa.Array, column: str, *, keep: Bools | None = None, row
     if kind == "float":
         if array.type == pa.float64():
             return _values(array, np.float64)
-        return _values(array, array.type.to_pandas_dtype()).astype(np.float64)
+        return _widened(array)
     if array.type == pa.int64():
         return _values(array, np.int64)
     values = _values(array, array.type.to_pandas_dtype())
@@ -249,13 +249,19 @@ def monetary_column(sums: npt.NDArray[Any], amount_type: pa.DataType) -> pa.Arra
     return pa.Array.from_buffers(result, len(sums), [None, pa.py_buffer(np.ascontiguousarray(sums))])
 
 
+def _widened(array: pa.Array) -> Floats:
+    """float32 as float64; a signalling NaN becomes a quiet one, without numpy's warning."""
+    with np.errstate(invalid="ignore"):
+        return _values(array, array.type.to_pandas_dtype()).astype(np.float64)
+
+
 def feature_array(array: pa.Array) -> Floats:
     """A numeric column of a customers table as float64; nulls become NaN."""
     if array.type != pa.float64():
         if pa.types.is_decimal(array.type) or pa.types.is_integer(array.type):
             array = array.cast(pa.float64(), safe=False)
         else:
-            values = _values(array, array.type.to_pandas_dtype()).astype(np.float64)
+            values = _widened(array)
             array = pa.array(values, mask=np.asarray(array.is_null())) if array.null_count else pa.array(values)
     if array.null_count:
         return np.asarray(array.to_numpy(zero_copy_only=False), np.float64)

@@ -8,6 +8,7 @@ import time
 from kernels.warmup import warm_up
 from service.kernel_cache import compiled_anew, forgive_full_disk
 from service.logs import log
+from service.memory import keep_for_good
 from service.models import ModelStore, ModelStoreError
 from service.rehearsal import rehearse
 from service.state import State
@@ -50,6 +51,7 @@ def get_ready(state: State) -> None:
             models = _read_models(state, retry_seconds)
         state.phase = "rehearsing"
         rehearse(models, state.team)
+        keep_for_good()
         state.budget.settle()
     except Exception as error:
         state.phase = "failed"

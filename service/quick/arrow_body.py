@@ -52,7 +52,8 @@ class ArrowLayout(NamedTuple):
         n, ids = self.n, words[self.ids : self.ids + self.n]
         if self.places is not None:
             if self.converted:
-                columns = [np.frombuffer(body, kind, n, start).astype(np.float64) for kind, start in self.converted]
+                with np.errstate(invalid="ignore"):  # a signalling NaN becomes a quiet one
+                    columns = [np.frombuffer(body, kind, n, start).astype(np.float64) for kind, start in self.converted]
                 floats = readonly(np.concatenate(columns))
             return Rows(n, ids, floats, self.places)
         return Rows(

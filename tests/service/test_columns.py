@@ -313,3 +313,11 @@ def test_times_of_people_are_ticks() -> None:
     moment = dt.datetime(2026, 1, 31, 12, tzinfo=dt.UTC)
     array = pa.array([moment], pa.timestamp("ms", "Europe/Berlin"))
     assert ticks_of(array).tolist() == [int(moment.timestamp() * 1000)]
+
+
+def test_a_signalling_nan_is_a_nan_like_any_other() -> None:
+    bits = np.array([0x7F80_0001, 0x3F80_0000], np.uint32)
+    array = pa.Array.from_buffers(pa.float32(), 2, [None, pa.py_buffer(bits.tobytes())])
+    for values in (amount_array(array, "amount"), feature_array(array)):
+        assert np.isnan(values[0])
+        assert values[1] == 1.0
