@@ -26,7 +26,7 @@ class Trend(NamedTuple):
     @property
     def grows(self) -> bool:
         """More than noise would."""
-        return self.slope_per_hour > self.half_width_per_hour
+        return self.slope_per_hour > self.half_width_per_hour + 1e-9 * abs(self.level)  # not what floats round to
 
 
 def trend(seconds: Sequence[float], values: Sequence[float], blocks: int) -> Trend:

@@ -26,6 +26,7 @@ def test_noise_is_no_trend_and_a_trend_is() -> None:
 def test_a_series_that_never_moves_is_flat() -> None:
     found = trend(range(10), [7.0] * 10, 5)
     assert (found.level, found.slope_per_hour, found.half_width_per_hour, found.grows) == (7.0, 0.0, 0.0, False)
+    assert not trend(np.arange(1201) * 0.9937, [14.0] * 1201, 20).grows
 
 
 def test_what_a_process_uses_is_counted() -> None:
