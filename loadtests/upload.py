@@ -50,7 +50,9 @@ def upload(url: str, file: Path, path: str = SEGMENT, *headers: str) -> Uploaded
         reply = connection.getresponse()
         if reply.status != http.client.OK:
             return Uploaded(reply.status, 0, time.monotonic() - started, reply.read().decode())
-        return Uploaded(reply.status, read_reply(reply), time.monotonic() - started)
+        customers = read_reply(reply)
+        reply.read()  # the end of the stream is not yet the end of the reply: who leaves before it has gone away
+        return Uploaded(reply.status, customers, time.monotonic() - started)
     except (http.client.HTTPException, pa.ArrowInvalid) as error:
         raise Incomplete(f"{type(error).__name__}: {error}") from error
     finally:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -230,6 +231,7 @@ def _clock_steps_back(stage: Stage, seconds: float) -> tuple[Row, dict[str, Any]
     longest = float((answers.done - answers.due)[good].max())
     told = f"{int(good.sum()):,} of {len(good):,}, {longest:.2f} s"
     return Row("", what, told, "all", bool(good.all())), {
-        "answered": int(good.sum()), "sent": len(good), "longest_seconds": longest, "date_header": now,
+        "answered": int(good.sum()), "sent": len(good),
+        "statuses": np.unique(answers.status).tolist(), "longest_seconds": longest, "date_header": now,
         "utc": time.strftime("%H:%M:%S", time.gmtime()),
     }  # fmt: skip
