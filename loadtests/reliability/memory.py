@@ -26,6 +26,8 @@ UPLOADS = 6
 SETTLE_SECONDS = 10.0
 BACK_RATIO = 1.2
 POLITE = (httpx.codes.OK, httpx.codes.SERVICE_UNAVAILABLE, httpx.codes.REQUEST_ENTITY_TOO_LARGE)
+CLOSED = ("ConnectionResetError", "BrokenPipeError")
+"""An upload that was refused and sends on is read for 64 MiB, then closed upon."""
 MB = 1e6
 
 
@@ -63,7 +65,8 @@ def _figures(
     return {
         "uploads": Counter(str(one["status"]) for one in done),
         "details": Counter(one["detail"][:300] for one in done if one["status"] != httpx.codes.OK).most_common(5),
-        "impolite": sum(one["status"] not in POLITE for one in done),
+        "closed_while_sending": sum(one["detail"].startswith(CLOSED) for one in done),
+        "impolite": sum(one["status"] not in POLITE and not one["detail"].startswith(CLOSED) for one in done),
         "peak_bytes": group.peak_bytes(),
         "oom_kills": group.oom_kills(),
         "idle_bytes": idle,
@@ -90,7 +93,8 @@ def _rows(found: dict[str, Any], n_rows: int, n_customers: int) -> list[Row]:
         Row(
             "memory/kills", f"{what}: processes killed, replies cut", f"{found['oom_kills']}, {found['impolite']}",
             "0, 0", not found["oom_kills"] and not found["impolite"],
-            f"Replies: {fates}; the most that the control group ever held, page cache included, "
+            f"Replies: {fates}; {found['closed_while_sending']} were closed upon as they still sent, 64 MiB after "
+            f"they were refused; the most that the control group ever held, page cache included, "
             f"{found['peak_bytes'] / MB:,.0f} MB.",
         ),
         Row(
