@@ -129,6 +129,8 @@ def test_a_request_that_goes_on_and_on(slow: Server) -> None:
                 connection.sendall(b"%x\r\n" % len(chunk) + chunk + b"\r\n")
                 chunk = rows
                 got = connection.recv(100_000)
+        connection.settimeout(PATIENCE)
+        got += read_all(connection)
     problem = timeout_in(got)
     assert (problem["deadline"], problem["limit"]) == ("request", "request_seconds")
     assert missed(slow, "request") == before + 1
