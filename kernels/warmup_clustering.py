@@ -10,7 +10,7 @@ from kernels.kmeans import count_distinct, fit_kmeans
 from kernels.percentiles import percentiles
 from kernels.profiles import bin_counts, crosstab, segment_sums
 from kernels.scaling import SCORE_PROBABILITIES, centre_and_spread, quantiles, signed_log
-from kernels.scoring import Scoring, class_codes, explain, score
+from kernels.scoring import Scoring, class_codes, explain, score, standardise, value_scores
 from kernels.validity import silhouette
 
 
@@ -27,6 +27,7 @@ def warm() -> None:
     count_distinct(columns, k)
     scoring = Scoring(ones, ones, ones > 0.0, ones, ones, ones / n_features, fit.centroids)
     scored = score(columns, scoring)
+    value_scores(standardise(columns, scoring))
     explain(columns, scoring)
     percentiles(scored.scores, quantiles(scored.scores, SCORE_PROBABILITIES), SCORE_PROBABILITIES)
     class_codes(columns, ones, ones)
