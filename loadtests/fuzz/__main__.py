@@ -31,6 +31,7 @@ from loadtests.server import Running, running_server
 
 __all__ = ["main"]
 
+REPOSITORY = Path(__file__).parents[2]
 LIMIT_BYTES = 1 << 30
 WARM_UP = 400
 SETTLE_SECONDS = 10
@@ -93,8 +94,8 @@ def fuzz(args: argparse.Namespace, server: Running, models: dict[str, Any], log:
                 break
     watch.close()
     figures["killed_at_bytes"] = watch.broken
-    errors = [line[:2000] for line in log.read_text("utf-8", "replace").splitlines() if _is_bad(line)]
-    figures["log_errors"] = errors[:20]
+    told_of = log.read_text("utf-8", "replace").replace(f"{REPOSITORY}/", "")
+    figures["log_errors"] = [line[:2000] for line in told_of.splitlines() if _is_bad(line)][:20]
     return figures
 
 
