@@ -43,7 +43,7 @@ def columns_for(scheme: Scheme, rows: int) -> dict[str, pa.Array]:
             values = pa.array(random.gamma(1.0, 0.3, rows))
         elif column.kind == "flag":
             values = pa.array(random.random(rows) < 0.1)
-        elif column.kind == "label":
+        elif column.kind in ("label", "ordered"):
             codes = pa.array(random.integers(0, len(column.examples), rows).astype(np.int32))
             values = pa.DictionaryArray.from_arrays(codes, pa.array(column.examples))
         elif column.kind == "id":

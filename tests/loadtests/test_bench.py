@@ -1,17 +1,25 @@
 """The bench runs on next to nothing and writes what it found: it cannot rot unseen. Nothing here is about time."""
 
+import datetime as dt
 import json
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from loadtests.bench.__main__ import bench
 from loadtests.bench.checks import NotEqual, check_close
 from loadtests.bench.load_generator import run_load
+from loadtests.bench.part_schemes import columns_for, options_for
 from loadtests.bench.report import SHORTFALLS, load_results, merge, shortfalls, to_markdown
 from loadtests.bench.rows import Row
 from loadtests.bench.sizes import TINY
 from loadtests.server import running_server
+from proto.schemas import resolve
+from service.schemes.catalogue import catalogue
+from service.schemes.request import asked_by, wishes
+
+AT = [dt.datetime(2024, 1, 1), dt.datetime(2024, 1, 2)]
 
 
 @pytest.mark.filterwarnings("default")
@@ -23,6 +31,15 @@ def test_a_part_runs_checks_its_peers_and_is_written_down(part: str, n_rows: int
     assert [row["key"] for row in written["rows"]] == [row.key for row in rows]
     assert all(row["values"]["segserve"] > 0 for row in written["rows"])
     assert (tmp_path / "RESULTS.md").read_text() == to_markdown(written, shortfalls(SHORTFALLS.read_text()))
+
+
+@pytest.mark.parametrize("name", catalogue())
+def test_the_columns_of_a_scheme_are_of_types_that_it_takes(name: str) -> None:
+    scheme = catalogue()[name]
+    columns = {"customer_id": [1, 2], "timestamp": AT, "amount": [1.0, 2.0], "order_id": [1, 2]}
+    table = pa.table(columns | columns_for(scheme, 2))
+    options = options_for(scheme)
+    assert resolve(table.schema, options, None, wishes(asked_by(options, None))).kind == "transactions"
 
 
 def test_the_load_generator_counts_answers_and_refuses_errors(tmp_path: Path) -> None:
