@@ -54,10 +54,10 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         getting_ready = start_getting_ready(state)
-        pulse = Pulse(state.metrics.loop_lag, state.gate.keys.refresh)
+        pulse = Pulse(state.metrics.loop_lag, state.gate.keys.refresh, state.backlog.tell)
         pulse.start()
         state.watch.start()
-        yield {"watch": state.watch}  # for the connections: see protocol.py
+        yield {"watch": state.watch, "backlog": state.backlog}  # for the connections: see protocol.py
         state.watch.stop()
         pulse.stop()
         state.ended.set()

@@ -14,7 +14,7 @@ from typing import Any
 
 from proto.errors import RequestError
 
-__all__ = ["ClientGone", "Exchange"]
+__all__ = ["ClientGone", "Exchange", "request_id_of"]
 
 DRAIN_BYTES = 64 << 20
 DRAIN_SECONDS = 5.0
@@ -29,6 +29,13 @@ Send = Callable[[Any], Any]
 
 class ClientGone(Exception):
     """The client closed the connection."""
+
+
+def request_id_of(given: bytes | None) -> str:
+    """The caller's X-Request-ID where it is a decent one, else a new one."""
+    if given is not None and 0 < len(given) <= 128 and given.isascii() and given.decode().isprintable():
+        return given.decode()
+    return f"{_PROCESS_ID}{next(_COUNT):016x}"
 
 
 class Exchange:
@@ -58,14 +65,7 @@ class Exchange:
         if self._connection is not None:
             self._connection.exchange = self
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        self.request_id = self._request_id()
-
-    def _request_id(self) -> str:
-        """The caller's X-Request-ID where it is a decent one, else a new one."""
-        given = self.headers.get(b"x-request-id")
-        if given is not None and 0 < len(given) <= 128 and given.isascii() and given.decode().isprintable():
-            return given.decode()
-        return f"{_PROCESS_ID}{next(_COUNT):016x}"
+        self.request_id = request_id_of(self.headers.get(b"x-request-id"))
 
     def header(self, name: bytes) -> str | None:
         value = self.headers.get(name)

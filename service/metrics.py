@@ -25,8 +25,8 @@ LAG_BUCKET_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1
 OUTCOMES = ("ok", "refused", "rejected", "failed", "disconnected")
 LANES = ("small", "bulk")
 REJECTIONS = (
-    *("max_requests", "max_queued_requests", "queue_seconds", "small_queue_seconds", "memory_budget_bytes"),
-    *("not_ready", "shutting_down", "disk_full"),
+    *("max_requests", "max_queued_requests", "queue_seconds", "small_queue_seconds", "score_queue_seconds"),
+    *("memory_budget_bytes", "not_ready", "shutting_down", "disk_full"),
 )
 DEADLINES = ("header", "read", "request", "write")
 
@@ -133,6 +133,12 @@ class Metrics:
             self.rejections.labels(error.facts["limit"]).inc()
         elif error.status == 503:
             self.rejections.labels(str(error.code)).inc()
+
+    def count_busy(self, endpoint: str, limit: str, n: int) -> None:
+        """Counts requests of an endpoint that were refused because of this limit before they were looked at."""
+        self.errors.labels(str(ErrorCode.BUSY)).inc(n)
+        self.rejections.labels(limit).inc(n)
+        self.tallies.of[endpoint].outcomes["rejected"] += n
 
     def exposition(self) -> bytes:
         """The text format that Prometheus scrapes."""

@@ -10,6 +10,7 @@ Deadlines (deadlines.py) are looked at from outside, so that a request pays for 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from http import HTTPStatus
 from typing import Any
@@ -21,6 +22,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from proto.errors import ErrorCode, RequestError, problem
 from proto.limits import over
+from service.backlog import Backlog
 from service.deadlines import Deadlines, Kind, Pace, Watch, unsent_bytes
 from service.exchange import Exchange
 
@@ -72,13 +74,15 @@ class _LargeBody:
 
 
 class Protocol(HttpToolsProtocol):
-    """One connection. The lifespan's state has its `watch`."""
+    """One connection. The lifespan's state has its `watch` and the `backlog`."""
 
     _large: _LargeBody | None = None
     _watch: Watch | None = None
+    _backlog: Backlog | None = None
     exchange: Exchange | None = None
     """Of the request that is being answered, where an endpoint of ours does."""
     _head_since: float | None = None  # while a head is awaited that has begun, or the first one
+    _refused_at = -math.inf  # of the loop's clock
     _begun = 0.0  # when the last head was complete
     _has_spoken = False
     _body_open = False  # bytes of a body are to come
@@ -92,6 +96,7 @@ class Protocol(HttpToolsProtocol):
             self._watch.connections.add(self)
             self._head_since = self._watch.clock()
             self._reading, self._writing = Pace(), Pace()
+        self._backlog = self.app_state.get("backlog")
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._watch is not None:
@@ -189,6 +194,8 @@ class Protocol(HttpToolsProtocol):
         large = self._large
         self._received += len(data)
         self._has_spoken = True
+        if self._backlog is not None and self._backlog.read() and self._refused(data, self._backlog):
+            return
         if large is None:
             self._untold += len(data)
             super().data_received(data)
@@ -205,6 +212,35 @@ class Protocol(HttpToolsProtocol):
             self.on_message_complete()
             if rest:
                 super().data_received(rest)
+
+    def _refused(self, data: bytes, backlog: Backlog) -> bool:
+        """Refuses a small score that would wait too long, without a look at what it says; False for all else."""
+        if self._untold or self._body_open or not (self.cycle is None or self.cycle.response_complete):
+            return False
+        reply = backlog.refusal(data)
+        if reply is None:
+            return False
+        self.transport.write(reply)
+        self._head_since = None
+        self._refused_at = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self.timeout_keep_alive_task = self.loop.call_later(
+                self.timeout_keep_alive, self.timeout_keep_alive_handler
+            )
+        return True
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Closes an idle connection; a refusal costs no new timer, so there may be time left."""
+        left = self._refused_at + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self.timeout_keep_alive_task = self.loop.call_later(left, self.timeout_keep_alive_handler)
+        else:
+            super().timeout_keep_alive_handler()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        if self._backlog is not None:
+            self._backlog.wait()
+        super()._start_asgi_task(cycle, app)
 
     def _refuse_head(self) -> None:
         """Ends a connection whose head, or trailer, has no end: the parser would hold all of it."""

@@ -15,6 +15,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 from typing import Any
 
@@ -28,6 +29,8 @@ __all__ = ["Connection", "Server"]
 
 CUT_SECONDS = 1  # for requests that are cut at the end to notice it
 EXIT_CUT = 1
+HANDLES = 64
+"""Of the listening socket: the event loop accepts one connection of each per round, and a round may take 50 ms."""
 
 
 class Connection(Protocol):
@@ -59,6 +62,16 @@ class Server(uvicorn.Server):
         self._drain_seconds, self._shutdown_seconds = drain_seconds, shutdown_seconds
         self._drained_at = 0.0
         self.n_cut = 0
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """uvicorn's, with further handles of the listening socket, so that callers who connect wait for few rounds."""
+        await super().startup(sockets)
+        loop, config = asyncio.get_running_loop(), self.config
+        make = partial(Connection, config, self.server_state, self.lifespan.state)
+        for listener in [listener for server in self.servers for listener in server.sockets]:
+            for _ in range(HANDLES - 1):
+                handle = socket.socket(fileno=os.dup(listener.fileno()))
+                self.servers.append(await loop.create_server(make, sock=handle, ssl=config.ssl, backlog=config.backlog))
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

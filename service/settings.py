@@ -80,6 +80,12 @@ class Settings(BaseSettings):
     )
     queue_seconds: float = Field(default=10.0, gt=0, description="Longest wait of a bulk request for its place.")
     small_queue_seconds: float = Field(default=1.0, gt=0, description="Longest wait of a small request for a slot.")
+    score_queue_seconds: float = Field(
+        default=0.02,
+        gt=0,
+        description="Longest wait of a small score while the event loop stays behind; it grows "
+        "where refusing would take over a third of the time.",
+    )
     max_body_bytes: int = Field(default=64 * 1024 * MIB, ge=1, description="Largest body, after decompression.")
     max_message_bytes: int = Field(default=256 * MIB, ge=1, description="Largest Arrow message (one record batch).")
     max_document_bytes: int = Field(default=64 * MIB, ge=1, description="Largest JSON body.")

@@ -8,6 +8,7 @@ from functools import partial
 
 from service.admission import Admission
 from service.api_keys import ApiKeys
+from service.backlog import Backlog
 from service.budget import Budget
 from service.deadlines import Deadlines, Watch
 from service.gate import Gate, KeyMetrics
@@ -30,6 +31,7 @@ class State:
     gate: Gate
     watch: Watch
     budget: Budget
+    backlog: Backlog
     models: ModelStore = field(default_factory=lambda: ModelStore({}))
     ready: bool = False
     failure: str | None = None
@@ -55,7 +57,8 @@ class State:
         gate = Gate(keys, settings.metrics_key)
         budget = Budget(settings.memory_budget_bytes or None, metrics)
         watch = Watch(Deadlines(*(getattr(settings, name) for name in Deadlines._fields)), metrics)
-        state = cls(settings, metrics, ThreadTeam(n), admission, gate, watch, budget)
+        backlog = Backlog(settings.score_queue_seconds, metrics, gate)
+        state = cls(settings, metrics, ThreadTeam(n), admission, gate, watch, budget, backlog)
         metrics.ready.set_function(lambda: state.ready and not gate.draining)
         for phase in PHASES:
             metrics.phase.labels(phase).set_function(partial(state.is_at, phase))

@@ -32,6 +32,7 @@ VALUES: dict[str, tuple[str, Any]] = {
     "max_queued_requests": ("9", 9),
     "queue_seconds": ("2.5", 2.5),
     "small_queue_seconds": ("0.5", 0.5),
+    "score_queue_seconds": ("0.05", 0.05),
     "max_body_bytes": ("1000", 1000),
     "max_message_bytes": ("1001", 1001),
     "max_document_bytes": ("1002", 1002),
