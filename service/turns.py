@@ -25,10 +25,10 @@ def busy(what: str, limit: str, found: float, wanted: float) -> RequestError:
     )
 
 
-LIKELY = 0.8
+LIKELY = 0.6
 """A wait of this part of the longest one is refused: the next turns may take longer than the last ones did."""
 RECENT = 0.1
-"""Weight of the last turn in what is known of turns."""
+"""Weight of the last turn in what is known of turns, once there were some."""
 
 
 class Turns:
@@ -56,6 +56,7 @@ class Turns:
         self.in_use = 0
         self._clock = clock
         self._between_seconds = 0.0  # from one turn to the next of those that wait, lately
+        self._turns = 0  # of those that waited
         self._last_turn: float | None = None  # while there is a queue
 
     @property
@@ -65,8 +66,10 @@ class Turns:
 
     @property
     def expected_seconds(self) -> float:
-        """How long the next one would wait, as turns have come lately."""
-        return len(self._waiting) * self._between_seconds if self.in_use >= self._n else 0.0
+        """How long the next one would wait, as turns have come lately, or as long as the next has been awaited."""
+        if self.in_use < self._n or self._last_turn is None:
+            return 0.0
+        return len(self._waiting) * max(self._between_seconds, self._clock() - self._last_turn)
 
     @property
     def _is_too_long(self) -> bool:
@@ -142,6 +145,7 @@ class Turns:
         """How long it takes lately from one that waited to the next."""
         now = self._clock()
         if self._last_turn is not None:
-            between = now - self._last_turn
-            self._between_seconds += RECENT * (between - self._between_seconds)
+            self._turns += 1
+            weight = max(RECENT, 1 / self._turns)  # the first ones count in full: many may come before ten have gone
+            self._between_seconds += weight * (now - self._last_turn - self._between_seconds)
         self._last_turn = now
