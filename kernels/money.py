@@ -39,20 +39,26 @@ def is_zero(amounts: Any, i: int) -> bool:
 
 
 @row_kernel
+def plus_amount(low: np.int64, high: np.int64, amounts: Any, i: int) -> tuple[np.int64, np.int64, bool]:
+    """Return the words of the sum (low, high) and amount i, and whether that left 128 bits."""
+    if amounts.ndim == 1:
+        return float_bits(bits_float(low) + amounts[i]), high, False
+    amount_low, amount_high = amounts[i, 0], amounts[i, amounts.shape[1] - 1]
+    if amounts.shape[1] == 1:
+        amount_high >>= 63  # the sign
+    new_low = np.uint64(low) + np.uint64(amount_low)
+    new_high = high + amount_high + (1 if new_low < np.uint64(low) else 0)
+    return np.int64(new_low), new_high, bool(((high ^ new_high) & (amount_high ^ new_high)) < 0)
+
+
+@row_kernel
 def add_amount(records: NDArray[np.void], number: int, amounts: Any, i: int) -> bool:
     """Add amount i to the customer's sum; tell whether the sum left 128 bits."""
-    if amounts.ndim == 1:
-        records[number]["low"] = float_bits(bits_float(records[number]["low"]) + amounts[i])
-        return False
-    low, high = amounts[i, 0], amounts[i, amounts.shape[1] - 1]
-    if amounts.shape[1] == 1:
-        high >>= 63  # the sign
-    old_low, old_high = np.uint64(records[number]["low"]), records[number]["high"]
-    new_low = old_low + np.uint64(low)
-    new_high = old_high + high + (1 if new_low < old_low else 0)
-    records[number]["low"] = np.int64(new_low)
-    records[number]["high"] = new_high
-    return bool(((old_high ^ new_high) & (high ^ new_high)) < 0)
+    low, high, overflow = plus_amount(records[number]["low"], records[number]["high"], amounts, i)
+    records[number]["low"] = low
+    if amounts.ndim == 2:
+        records[number]["high"] = high
+    return overflow
 
 
 @row_kernel

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernels import customers, hashing, pages
+from kernels import customers, groups, hashing, pages
 from kernels._jit import fold_multiply, kernel, readonly
 from kernels.customers import CustomerTable
 from kernels.hashing import ByteKeys, FixedKeys, Keys, WideKeys, hash_keys, seed_words
@@ -96,6 +96,8 @@ IDS = {
 @st.composite
 def batches(draw: Any) -> tuple[list[Any], tuple[list[int], list[int], list[float]]]:
     ids = draw(st.lists(IDS[draw(st.sampled_from(sorted(IDS)))], min_size=1, max_size=300))
+    if draw(st.booleans()):  # rows of one customer that follow each other
+        ids = [customer for customer in ids for _ in range(draw(st.integers(1, 4)))][:300]
     n = len(ids)
     action = st.sampled_from([PURCHASE, PURCHASE, PURCHASE, REFUND, OUTSIDE, SKIP])
     actions = draw(st.lists(action, min_size=n, max_size=n) | st.just([PURCHASE] * n))
@@ -125,7 +127,7 @@ def grown(ids: list[Any], cut: int) -> CustomerTable:
 
 @pytest.mark.parametrize("wide", [False, True])
 def test_growth_within_a_batch_keeps_every_row(wide: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(customers, "_LARGE", 512)
+    monkeypatch.setattr(groups, "_LARGE", 512)
     monkeypatch.setattr(customers, "_MAPPED", 2048)
     ids: list[Any] = np.random.default_rng(2).integers(0, 20_000, 40_000).tolist()
     table = grown([(i, i * i) for i in ids] if wide else ids, 40_000)
@@ -174,5 +176,5 @@ def test_one_table_holds_one_kind_of_key(wide: bool) -> None:
 
 
 def test_records_are_hashed_as_their_ids() -> None:
-    assert customers.hash_word is hashing.hash_word
-    assert customers.hash_words is hashing.hash_words
+    assert groups.hash_word is hashing.hash_word
+    assert groups.hash_words is hashing.hash_words
