@@ -33,6 +33,7 @@ class ErrorCode(StrEnum):
     DUPLICATE_CUSTOMER = "duplicate_customer"
     NO_CUSTOMERS = "no_customers"
     TOO_FEW_POINTS = "too_few_points"
+    TOO_MANY_GROUPS = "too_many_groups"
     MISSING_MODEL = "missing_model"
     BAD_MODEL = "bad_model"
     MODEL_ALTERED = "model_altered"
@@ -93,6 +94,7 @@ TITLES: dict[ErrorCode, str] = {
     ErrorCode.DUPLICATE_CUSTOMER: "A customer appears more than once",
     ErrorCode.NO_CUSTOMERS: "There are no customers to fit",
     ErrorCode.TOO_FEW_POINTS: "There are fewer distinct customers than segments",
+    ErrorCode.TOO_MANY_GROUPS: "The column to part by has too many values",
     ErrorCode.MISSING_MODEL: "Scoring needs a model",
     ErrorCode.BAD_MODEL: "The model cannot be read",
     ErrorCode.MODEL_ALTERED: "The model's id does not match its content",

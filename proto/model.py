@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import orjson
 import rfc8785
@@ -30,10 +30,14 @@ __all__ = [
     "Model",
     "Notice",
     "Segment",
+    "check_id",
+    "content_id",
     "dump_model",
     "is_none",
     "load_model",
+    "read_content",
     "seal",
+    "validated",
 ]
 
 FORMAT_VERSION = 1
@@ -208,7 +212,8 @@ def _ascends(values: list[float]) -> bool:
     return all(a <= b for a, b in itertools.pairwise(values))
 
 
-def _content_id(content: dict[str, Any]) -> str:
+def content_id(content: dict[str, Any]) -> str:
+    """The SHA-256 of the canonical JSON of `content` without its `id`."""
     bare = {k: v for k, v in content.items() if k != "id"}
     try:
         canonical = rfc8785.dumps(bare)
@@ -228,7 +233,7 @@ def _large_as_float(value: Any) -> Any:
 
 def seal(model: Model) -> Model:
     """The model with its id."""
-    return model.model_copy(update={"id": _content_id(model.model_dump(mode="json"))})
+    return model.model_copy(update={"id": content_id(model.model_dump(mode="json"))})
 
 
 def dump_model(model: Model) -> bytes:
@@ -238,6 +243,13 @@ def dump_model(model: Model) -> bytes:
 
 def load_model(data: bytes | memoryview | str | dict[str, Any]) -> Model:
     """The model in `data`; RequestError when it is unreadable, of another version, or altered."""
+    content = read_content(data)
+    check_id(content, content)
+    return validated(Model, content)
+
+
+def read_content(data: bytes | memoryview | str | dict[str, Any]) -> dict[str, Any]:
+    """The JSON object in `data`, of the format version that this service reads."""
     if isinstance(data, dict):
         content: Any = data
     else:
@@ -257,20 +269,32 @@ def load_model(data: bytes | memoryview | str | dict[str, Any]) -> Model:
             found=version if isinstance(version, int | str) else None,
             wanted=FORMAT_VERSION,
         )
+    return content
+
+
+def check_id(content: dict[str, Any], digested: dict[str, Any], of: str = "The model") -> None:
+    """Refuses content whose `id` is not that of what its id is made of (`digested`)."""
     try:
-        expected = _content_id(content)
+        expected = content_id(digested)
     except (rfc8785.CanonicalizationError, RecursionError, OverflowError) as error:
-        raise RequestError(ErrorCode.BAD_MODEL, f"The model cannot be put into canonical form: {error}.") from None
+        raise RequestError(ErrorCode.BAD_MODEL, f"{of} cannot be put into canonical form: {error}.") from None
     if content.get("id") != expected:
         raise RequestError(
             ErrorCode.MODEL_ALTERED,
-            f"The model says its id is {content.get('id')!r}, but its content has the id {expected}: it was edited or "
+            f"{of} says its id is {content.get('id')!r}, but its content has the id {expected}: it was edited or "
             "damaged after the fit. Send it as it was returned, or fit again.",
             found=str(content.get("id")),
             wanted=expected,
         )
+
+
+_Kind = TypeVar("_Kind", bound=BaseModel)
+
+
+def validated(kind: type[_Kind], content: dict[str, Any]) -> _Kind:
+    """The content as what it is to be; RequestError(BAD_MODEL) names the part that does not fit."""
     try:
-        return Model.model_validate(content)
+        return kind.model_validate(content)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the model"

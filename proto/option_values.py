@@ -23,6 +23,7 @@ __all__ = [
     "Columns",
     "Days",
     "Features",
+    "GroupColumn",
     "Names",
     "Nulls",
     "Occasion",
@@ -30,6 +31,7 @@ __all__ = [
     "Scaler",
     "Schemes",
     "ScoreAsOf",
+    "Unit",
     "ValueKind",
     "Weights",
     "Where",
@@ -190,6 +192,12 @@ def _where(value: Any) -> Any:
     return value
 
 
+def _column(value: Any) -> Any:
+    if isinstance(value, str) and not value.strip():
+        raise ValueError("no column is named")
+    return value
+
+
 def split_fields(value: Any) -> Any:
     names = split_names(value)
     if not names:
@@ -208,6 +216,8 @@ AsOf = Annotated[str, BeforeValidator(_as_of)]
 ScoreAsOf = Annotated[str, BeforeValidator(_score_as_of)]
 Zone = Annotated[str, BeforeValidator(_zone)]
 Where = Annotated[str, BeforeValidator(_where)]
+GroupColumn = Annotated[str, BeforeValidator(_column)]
+Unit = Literal["customer", "row"]
 Occasion = Literal["order", "time", "day", "row"]
 Refunds = Literal["net", "drop", "error"]
 Nulls = Literal["error", "drop"]

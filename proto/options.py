@@ -20,6 +20,7 @@ from proto.option_values import (
     Columns,
     Days,
     Features,
+    GroupColumn,
     Names,
     Nulls,
     Occasion,
@@ -27,6 +28,7 @@ from proto.option_values import (
     Scaler,
     Schemes,
     ScoreAsOf,
+    Unit,
     ValueKind,
     Weights,
     Where,
@@ -118,6 +120,17 @@ class _Reply(BaseModel):
 
 class _Fitting(_Options):
     schemes: Schemes = _SCHEMES
+    partition_by: GroupColumn | None = Field(
+        default=None,
+        description="Column that parts customers into groups (region, channel, industry), each with a fit of its own: "
+        "the reply gains the column group, the model becomes a bundle by group. At most 1,000 groups.",
+        json_schema_extra={"format": "column"},
+    )
+    unit: Unit = Field(
+        default="customer",
+        description="With partition_by: a customer belongs to the group of its last value (customer), or to the group "
+        "of each of its rows (row), so that one who buys in two regions is in both.",
+    )
     as_of: AsOf = Field(
         default="max",
         description="The instant recency counts from: max (the latest row), now, a date (to its end in tz) or an "
@@ -212,6 +225,14 @@ class _Fitting(_Options):
                     option="ahp",
                 )
             check_consistency(self.ahp, [name.removeprefix("-") for name in self.features or RFM])
+        if "unit" in self.model_fields_set and self.partition_by is None:
+            raise RequestError(
+                ErrorCode.CONFLICTING_OPTIONS,
+                f"unit={self.unit} says which group of partition_by= a customer belongs to, and means nothing without "
+                "it; give both, or neither.",
+                option="unit",
+                wanted="partition_by",
+            )
         if "k_by" in self.model_fields_set and self.k != "auto":
             raise RequestError(
                 ErrorCode.CONFLICTING_OPTIONS,
@@ -242,6 +263,10 @@ class ScoreOptions(_Options, _Reply):
     name: ClassVar[str] = "score"
 
     schemes: Schemes = _SCHEMES
+    partition_by: GroupColumn | None = Field(
+        default=None, description="Fixed by the model.", json_schema_extra={"format": "column"}
+    )
+    unit: Unit | None = Field(default=None, description="Fixed by the model.")
     model: str | None = Field(
         default=None,
         description="Name or id of a model this service was started with. Else the model travels in the body.",

@@ -26,6 +26,7 @@ from proto.roles import (
 from proto.wishes import NO_WISHES, Wished, Wishes, WishKind
 
 __all__ = [
+    "GROUP",
     "LABEL",
     "MODEL_KEY",
     "SUMMARY_KEY",
@@ -181,6 +182,9 @@ def plan_of(schema: pa.Schema, roles: Roles) -> Plan:
 
 LABEL = pa.dictionary(pa.int16(), pa.utf8())
 """Classes: few texts, many customers."""
+
+GROUP = pa.field("group", LABEL)
+"""With partition_by: behind the id, whatever the `fields`; null without a group."""
 
 
 def _monetary_type(plan: Plan, monetary: str) -> pa.DataType:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from proto.model import Judgement, KSearch, Notice, is_none
+from proto.option_values import Unit
 
 __all__ = [
     "AudienceSummary",
     "Counts",
     "Drift",
+    "GroupSummary",
+    "PartitionSummary",
     "SchemeClassSummary",
     "SchemeSummary",
     "SegmentSummary",
@@ -115,6 +118,35 @@ class AudienceSummary(_Part):
     reason: str | None = Field(description="why nobody is reached, with min_size")
 
 
+class GroupSummary(_Part):
+    """One group of `partition_by=`: what a summary says of the whole, of its customers alone."""
+
+    group: str
+    model_id: str | None = Field(description="null where the group has no model")
+    customers: int = Field(description="with unit=row customer and group together")
+    customers_without_purchase: int
+    k: int = Field(description="how many segments its model has, lowered where it has fewer distinct customers; or 0")
+    without_model: Literal["no_purchase", "unseen"] | None = Field(
+        description="why all are in segment −1: nobody has a purchase, or the model was fitted without this group"
+    )
+    segments: list[SegmentSummary]
+    drift: Drift | None = None
+    drift_skipped: str | None = None
+    crosstab: list[list[int]] | None = None
+    k_search: KSearch | None = Field(default=None, exclude_if=is_none)
+    warnings: list[Notice] = []
+    schemes: dict[str, SchemeSummary] | None = Field(default=None, exclude_if=is_none)
+
+
+class PartitionSummary(_Part):
+    """The groups of `partition_by=`, in the order of their first customer."""
+
+    partition_by: str
+    unit: Unit
+    groups: list[GroupSummary]
+    customers_without_group: int = Field(description="no value in that column: segment −1")
+
+
 class Summary(_Part):
     """`segserve.summary`."""
 
@@ -129,6 +161,11 @@ class Summary(_Part):
     ahp: Judgement | None = Field(default=None, exclude_if=is_none)
     k_search: KSearch | None = Field(default=None, exclude_if=is_none)
     audience: AudienceSummary | None = Field(default=None, exclude_if=is_none)
+    partition: PartitionSummary | None = Field(
+        default=None,
+        exclude_if=is_none,
+        description="with partition_by, whose groups have the segments, drift and schemes that else stand here",
+    )
     warnings: list[Notice] = []
     schemes: dict[str, SchemeSummary] | None = Field(
         default=None,

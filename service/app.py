@@ -13,11 +13,12 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from proto.audience import AudienceOptions
+from proto.bundle import dump_any
 from proto.errors import ErrorCode, RequestError, problem
-from proto.model import dump_model
 from proto.options import FitOptions, ScoreOptions, SegmentOptions
 from service import telemetry
 from service.endpoints import Endpoint
+from service.models import told_of
 from service.openapi import add_endpoints
 from service.pulse import Pulse
 from service.readiness import start_getting_ready
@@ -118,23 +119,11 @@ def _add_models(app: FastAPI, state: State) -> None:
 
     @app.get("/v1/models", summary="The models this replica was started with", tags=["models"], dependencies=keyed)
     async def models() -> Response:
-        listed = [
-            {
-                "name": name,
-                "id": model.id,
-                "input": model.input,
-                "features": [f.name for f in model.features],
-                "segments": [s.code for s in model.segments],
-                "customers": model.fitted_on.customers,
-                "as_of": model.fitted_on.as_of,
-            }
-            for name, model in state.models
-        ]
-        return _json({"models": listed})
+        return _json({"models": [{"name": name, **told_of(model)} for name, model in state.models]})
 
     @app.get("/v1/models/{name}", summary="One model, by name or id", tags=["models"], dependencies=keyed)
     async def one_model(name: str) -> Response:
-        return Response(dump_model(state.models.get(name)), media_type="application/json")
+        return Response(dump_any(state.models.get(name)), media_type="application/json")
 
 
 def _add_schemes(app: FastAPI) -> None:

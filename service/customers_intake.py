@@ -18,6 +18,7 @@ from service import columns as cols
 from service.budget import finishing_bytes, table_bytes
 from service.customer_values import TableValues
 from service.filtering import RowFilter
+from service.grouping import TableGrouping
 from service.identities import check_text
 from service.intake import Left, batch_bytes
 from service.population import Population, population_of_customers
@@ -40,9 +41,10 @@ class CustomersIntake:
         where: RowFilter | None = None,
         asked: Sequence[Asked] = (),
         values: TableValues | None = None,
+        grouping: TableGrouping | None = None,
     ) -> None:
         self.rows_in = 0
-        self._where, self._values = where, values
+        self._where, self._values, self._grouping = where, values, grouping
         self._nulls, self._limits = nulls, limits
         self._names = {"customer_id": plan.customer_id, **dict(zip(plan.feature_names, plan.features, strict=True))}
         self._id_type = schema.field(plan.customer_id).type
@@ -55,7 +57,8 @@ class CustomersIntake:
 
     @property
     def held_bytes(self) -> int:
-        return int(self._table.nbytes + 8 * len(self._parts) * self._table.n_keys)
+        grouping = self._grouping.held_bytes if self._grouping is not None else 0
+        return int(self._table.nbytes + 8 * len(self._parts) * self._table.n_keys + grouping)
 
     def growing_bytes(self, batch: pa.RecordBatch | None) -> int:
         if batch is None:
@@ -66,7 +69,8 @@ class CustomersIntake:
         return int(came + features + table)
 
     def finishing_bytes(self) -> int:
-        return finishing_bytes(self._table.n_keys, len(self._features), self._table.text_bytes)
+        n_bytes = finishing_bytes(self._table.n_keys, len(self._features), self._table.text_bytes)
+        return n_bytes if self._grouping is None else 2 * n_bytes  # the whole, and its groups
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Takes one batch; RequestError for what cannot be used, and for a customer that was there before."""
@@ -100,6 +104,8 @@ class CustomersIntake:
             part.append(values[rows] if holes.keep is not None else values)
         if self._values is not None:
             self._values.add(batch, rows if holes.keep is not None else None)
+        if self._grouping is not None:
+            self._grouping.add(batch, holes.keep)
         if self._gathering is not None:
             self._gathering.add(batch, holes.keep, self.rows_in)
         self.rows_in += batch.num_rows
@@ -124,4 +130,6 @@ class CustomersIntake:
         )
         if self._gathering is not None:
             population.gathered = self._gathering.finish()
+        if self._grouping is not None:
+            population.groups = self._grouping.finish()
         return population

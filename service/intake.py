@@ -15,7 +15,7 @@ from proto.errors import ErrorCode, RequestError
 from service import columns as cols
 from service.population import Population
 
-__all__ = ["Intake", "Left"]
+__all__ = ["Intake", "Left", "batch_bytes", "sum_overflow"]
 
 
 class Intake(Protocol):
@@ -41,6 +41,20 @@ class Intake(Protocol):
 def batch_bytes(batch: pa.RecordBatch) -> int:
     """What a batch holds; of dictionaries their indices, since batches share the entries."""
     return sum((column.indices if pa.types.is_dictionary(column.type) else column).nbytes for column in batch.columns)
+
+
+def sum_overflow(column: str, amount_type: pa.DataType) -> RequestError:
+    """The refusal of amounts that sum to more than the reply's column holds."""
+    room, remedy = {
+        "integer": ("a 64-bit integer", "in a larger unit, as decimal128 or as float64"),
+        "decimal": ("38 digits", "in a larger unit or as float64"),
+        "float": ("a 64-bit float", "in a larger unit"),
+    }[cols.amount_kind(amount_type)]
+    return RequestError(
+        ErrorCode.OVERFLOW,
+        f"The amounts of a customer in column {column} sum to more than {room} holds; send them {remedy}.",
+        column=column,
+    )
 
 
 @dataclass

@@ -8,13 +8,15 @@ from collections.abc import Iterable
 import pyarrow as pa
 
 from kernels.warmup import warm_up
+from proto.bundle import AnyModel, partition_of, shared_of
 from proto.limits import Limits
-from proto.model import Model
 from proto.options import ScoreOptions
 from proto.roles import assign
 from proto.wishes import NO_WISHES
 from service.arrow_reader import canonical, canonical_schema
+from service.grouping import with_group
 from service.outcome import Outcome
+from service.partitions import PartitionedOutcome
 from service.pipeline import Job, Kind, Options
 from service.schemes.request import wishes_of
 from service.settings import available_cores
@@ -28,15 +30,16 @@ def run_local(
     batches: Iterable[pa.RecordBatch],
     schema: pa.Schema,
     options: Options,
-    model: Model | None = None,
+    model: AnyModel | None = None,
     threads: int = 0,
-) -> Outcome:
+) -> Outcome | PartitionedOutcome:
     """Segments, fits or scores the batches; `threads` 0 takes the cores there are. RequestError as over HTTP."""
     assert options.name == kind
     warm_up()
     limits = Limits()
-    scoring = model if isinstance(options, ScoreOptions) else None
-    roles = assign(schema.names, options, scoring, wishes_of(options, scoring) if options.schemes else NO_WISHES)
+    scoring = shared_of(model) if isinstance(options, ScoreOptions) else None
+    wanted = wishes_of(options, scoring) if options.schemes else NO_WISHES
+    roles = assign(schema.names, options, scoring, with_group(wanted, partition_of(options, model)))
     schema, views = canonical_schema(schema, roles.sources)
     team = ThreadTeam(threads or available_cores())
     try:

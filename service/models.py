@@ -10,10 +10,10 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import fs
 
+from proto.bundle import AnyModel, Bundle, load_any
 from proto.errors import ErrorCode, RequestError
-from proto.model import Model, load_model
 
-__all__ = ["ModelStore", "ModelStoreError", "inline_model"]
+__all__ = ["ModelStore", "ModelStoreError", "inline_model", "told_of"]
 
 
 class ModelStoreError(Exception):
@@ -23,7 +23,7 @@ class ModelStoreError(Exception):
 class ModelStore:
     """Models by name (the file's stem) and by id."""
 
-    def __init__(self, models: dict[str, Model]) -> None:
+    def __init__(self, models: dict[str, AnyModel]) -> None:
         self._by_name = models
         self._by_id = {model.id: model for model in models.values()}
 
@@ -46,14 +46,14 @@ class ModelStore:
                 continue
             try:
                 with system.open_input_stream(info.path) as stream:
-                    models[name.stem] = load_model(stream.read())
+                    models[name.stem] = load_any(stream.read())
             except OSError as error:
                 raise ModelStoreError(f"The model {info.path} cannot be read: {error}.") from error
             except RequestError as error:
                 raise ModelStoreError(f"The model {info.path} cannot be used: {error.detail}") from error
         return cls(models)
 
-    def get(self, name: str) -> Model:
+    def get(self, name: str) -> AnyModel:
         """The model of that name or id; RequestError(UNKNOWN_MODEL) lists the names there are."""
         model = self._by_name.get(name) or self._by_id.get(name)
         if model is None:
@@ -67,11 +67,23 @@ class ModelStore:
             )
         return model
 
-    def __iter__(self) -> Iterator[tuple[str, Model]]:
+    def __iter__(self) -> Iterator[tuple[str, AnyModel]]:
         return iter(self._by_name.items())
 
     def __len__(self) -> int:
         return len(self._by_name)
+
+
+def told_of(model: AnyModel) -> dict[str, Any]:
+    """What a list of models says of one; of a bundle, its groups instead of segments."""
+    if isinstance(model, Bundle):
+        shared = model.shared
+        own = {"segments": [], "customers": model.customers, "as_of": model.as_of}
+        own |= {"partition_by": model.partition_by, "unit": model.unit, "groups": list(model.models)}
+    else:
+        shared, fitted = model, model.fitted_on
+        own = {"segments": [s.code for s in model.segments], "customers": fitted.customers, "as_of": fitted.as_of}
+    return {"id": model.id, "input": shared.input, "features": [f.name for f in shared.features], **own}
 
 
 def _without_credentials(where: str) -> str:
@@ -80,11 +92,11 @@ def _without_credentials(where: str) -> str:
     return f"{scheme}://{rest.partition('?')[0].rpartition('@')[2]}" if found else where
 
 
-def inline_model(found: Any) -> Model:
+def inline_model(found: Any) -> AnyModel:
     """The model that came with the data; checking its id costs milliseconds, so the last few are remembered."""
-    return _cached(bytes(found)) if isinstance(found, bytes | bytearray | memoryview) else load_model(found)
+    return _cached(bytes(found)) if isinstance(found, bytes | bytearray | memoryview) else load_any(found)
 
 
 @functools.lru_cache(maxsize=32)
-def _cached(data: bytes) -> Model:
-    return load_model(data)
+def _cached(data: bytes) -> AnyModel:
+    return load_any(data)

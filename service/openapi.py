@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from proto.audience import AudienceOptions
+from proto.bundle import Bundle
 from proto.errors import STATUS, TITLES, ErrorCode, RequestError, problem
 from proto.media import Media
 from proto.model import Model
@@ -58,7 +59,7 @@ _TEXT = {"type": "string", "description": "UTF-8, comma, decimal point; the firs
 _CELL = {"type": ["string", "number", "null"]}
 _BY_COLUMN = {"type": "object", "additionalProperties": {"type": "array", "items": _CELL}}
 _BY_ROW = {"type": "array", "items": {"type": "object", "additionalProperties": _CELL}}
-_MODEL = {"$ref": "#/components/schemas/Model"}
+_MODEL = {"anyOf": [{"$ref": "#/components/schemas/Model"}, {"$ref": "#/components/schemas/Bundle"}]}
 _JSON_BODY = {
     "type": "object",
     "properties": {"columns": _BY_COLUMN, "rows": _BY_ROW, "model": _MODEL},
@@ -149,6 +150,7 @@ _EXAMPLES = {
     "fields": "customer_id,segment,value_percentile",
     "model": "spring",
     "schemes": "pareto,loyalty",
+    "partition_by": "region",
     "budget": "500",
     "cost_per_contact": "0.35",
     "top": "10%",
@@ -160,7 +162,10 @@ _EXAMPLES = {
 
 def add_endpoints(document: dict[str, Any]) -> dict[str, Any]:
     """Adds the three endpoints and the schemas they speak of to FastAPI's document."""
-    _, definitions = models_json_schema([(Model, "serialization"), (Summary, "serialization")], ref_template=_REF)
+    parts: list[tuple[type[BaseModel], Literal["serialization"]]] = [
+        (kind, "serialization") for kind in (Model, Bundle, Summary)
+    ]
+    _, definitions = models_json_schema(parts, ref_template=_REF)
     document["components"] = {
         "schemas": {**definitions["$defs"], "Problem": _PROBLEM},
         "securitySchemes": _SECURITY_SCHEMES,
@@ -280,6 +285,7 @@ _LISTED = _object(
     customers={"type": "integer"},
     as_of={"type": ["string", "null"]},
 )
+_LISTED["properties"] |= {"partition_by": _STRING, "unit": _STRING, "groups": _STRINGS}  # of a bundle
 _BOTH = _object(en=_STRING, zh=_STRING)
 _FLAG = {"type": "boolean"}
 

@@ -13,14 +13,14 @@ from kernels.percentiles import percentiles
 from kernels.scaling import SCORE_PROBABILITIES
 from kernels.scoring import class_codes, explain
 from proto.classes import RFM, RFM_CLASSES, UNDIFFERENTIATED, Lang
-from proto.model import Feature, Model
+from proto.model import Aggregation, Feature, Model
 from proto.summary import Summary
 from service import columns as cols
 from service.population import NO_PURCHASE, Population, view_keys
 from service.schemes.running import SchemeColumns
 from service.scoring import Scored, scoring_of
 
-__all__ = ["BATCH_ROWS", "Outcome", "reply_labels", "rfm_cuts"]
+__all__ = ["BATCH_ROWS", "Outcome", "OutputColumns", "own_column", "reply_labels", "rfm_cuts"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -52,13 +52,13 @@ class Outcome:
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The rows of the reply, 65 536 at a time, in order of the customers' first appearance."""
         assert self.schema is not None
-        columns = _Columns(self)
+        columns = OutputColumns(self)
         for start in range(0, self.population.n, BATCH_ROWS):
             rows = slice(start, min(start + BATCH_ROWS, self.population.n))
             yield pa.RecordBatch.from_arrays(columns.of(rows, self.schema.names), schema=self.schema)
 
 
-class _Columns:
+class OutputColumns:
     """Makes the output columns of a range of customers."""
 
     def __init__(self, outcome: Outcome) -> None:
@@ -79,9 +79,7 @@ class _Columns:
         explained = self._explained(rows, missing) if any(name.startswith("distance_") for name in names) else {}
         columns = []
         for name in names:
-            if name == "customer_id":
-                column = cols.id_column(view_keys(population.keys, rows), population.id_type)
-            elif name == "segment_id":
+            if name == "segment_id":
                 column = pa.array(scored.segments[rows])
             elif name == "segment":
                 column = _dictionary(scored.segments[rows], self._labels, missing)
@@ -98,29 +96,13 @@ class _Columns:
             elif name in self._o.extra:
                 column = self._o.extra[name].slice(rows.start, rows.stop - rows.start)
             else:
-                column = self._plain(name, rows, missing)
+                column = own_column(population, self._model.aggregation, name, rows, missing)
             columns.append(column)
         return columns
 
     def _of_scheme(self, name: str, rows: slice) -> pa.Array | None:
         found = (own.of(name, rows) for own in self._o.scheme_columns)
         return next((column for column in found if column is not None), None)
-
-    def _plain(self, name: str, rows: slice, missing: npt.NDArray[np.bool_] | None) -> pa.Array:
-        """A column that aggregation made, or one of a customers table."""
-        population = self._population
-        if population.time_type is not None:
-            if name in ("first_at", "last_at"):
-                ticks = population.first_ticks if name == "first_at" else population.last_ticks
-                assert ticks is not None
-                return cols.time_column(ticks[rows], ticks[rows] == NO_PURCHASE, population.time_type)
-            if name == "frequency" and population.frequency is not None:
-                return pa.array(population.frequency[rows])
-            aggregation = self._model.aggregation
-            assert aggregation is not None
-            if name == "monetary" and aggregation.monetary == "sum" and population.sums is not None:
-                return cols.monetary_column(population.sums[rows], population.amount_type)
-        return pa.array(population.features[name][rows], mask=missing)
 
     def _rfm_class(self, rows: slice, missing: npt.NDArray[np.bool_] | None) -> pa.Array:
         n = rows.stop - rows.start
@@ -145,6 +127,32 @@ class _Columns:
         if missing is not None:
             matrix[:, missing] = 0.0
         return matrix
+
+
+def own_column(
+    population: Population,
+    aggregation: Aggregation | None,
+    name: str,
+    rows: slice,
+    missing: npt.NDArray[np.bool_] | None,
+) -> pa.Array:
+    """A column that no model has a say in: ids, what aggregation made, the features of a customers table.
+
+    `missing` bool[n]: which of these customers have no purchase (None: all have).
+    """
+    if name == "customer_id":
+        return cols.id_column(view_keys(population.keys, rows), population.id_type)
+    if population.time_type is not None:
+        if name in ("first_at", "last_at"):
+            ticks = population.first_ticks if name == "first_at" else population.last_ticks
+            assert ticks is not None
+            return cols.time_column(ticks[rows], ticks[rows] == NO_PURCHASE, population.time_type)
+        if name == "frequency" and population.frequency is not None:
+            return pa.array(population.frequency[rows])
+        assert aggregation is not None
+        if name == "monetary" and aggregation.monetary == "sum" and population.sums is not None:
+            return cols.monetary_column(population.sums[rows], population.amount_type)
+    return pa.array(population.features[name][rows], mask=missing)
 
 
 def reply_labels(model: Model, lang: Lang) -> tuple[list[str], list[str]]:

@@ -10,6 +10,7 @@ from typing import Literal
 import pyarrow as pa
 
 from proto.audience import AudienceOptions
+from proto.bundle import AnyModel, Bundle, Partition, partition_of, shared_of
 from proto.errors import ErrorCode, RequestError
 from proto.limits import Limits
 from proto.model import Aggregation, Model, seal
@@ -24,8 +25,11 @@ from service.customers_intake import CustomersIntake
 from service.features import check_feature_options
 from service.filtering import RowFilter
 from service.fitting import fit
+from service.grouping import Grouping, TableGrouping, with_group
 from service.intake import Intake
 from service.outcome import Outcome
+from service.partitions import PartitionedOutcome, by_group
+from service.population import Population
 from service.schemes.request import Asked, asked_by, check_times, wishes
 from service.schemes.running import run_schemes
 from service.scoring import (
@@ -40,7 +44,7 @@ from service.scoring import (
 from service.threads import ThreadTeam
 from service.transactions_intake import TransactionsIntake
 
-__all__ = ["Job", "Kind", "Options", "no_check", "refuse_contradiction"]
+__all__ = ["Job", "Kind", "Options", "no_check", "refuse_contradiction", "refuse_other_kind"]
 
 Kind = Literal["segment", "fit", "score", "audience"]
 Options = SegmentOptions | FitOptions | ScoreOptions
@@ -64,7 +68,7 @@ class Job:
     def __init__(
         self,
         options: Options,
-        model: Model | None,
+        model: AnyModel | None,
         *,
         limits: Limits,
         team: ThreadTeam,
@@ -84,6 +88,7 @@ class Job:
         self._aggregation: Aggregation | None = None
         self._intake: Intake | None = None
         self._asked: list[Asked] = []
+        self._partition: Partition | None = None
         self._values: CustomerValues | None = None
         self._table_values: TableValues | None = None
         self.rows_in = 0
@@ -99,12 +104,17 @@ class Job:
         if isinstance(self.options, ScoreOptions):
             assert self._model is not None
             refuse_contradiction(self.options, self._model)
-        scoring = self._model if isinstance(self.options, ScoreOptions) else None
+        self._partition = partition_of(self.options, self._model)
+        scoring = shared_of(self._model) if isinstance(self.options, ScoreOptions) else None
         self._asked = asked_by(self.options, scoring) if self.options.schemes else []
-        plan = resolve(schema, self.options, scoring, wishes(self._asked) if self._asked else NO_WISHES)
+        wanted = with_group(wishes(self._asked) if self._asked else NO_WISHES, self._partition)
+        plan = resolve(schema, self.options, scoring, wanted)
         self._plan = plan
         if not isinstance(self.options, ScoreOptions):
-            check_feature_options(plan, self.options, self._model)
+            refuse_other_kind(self.options, self._model)
+            for init in self._model.models.values() if isinstance(self._model, Bundle) else [self._model]:
+                check_feature_options(plan, self.options, init)
+        parted = (plan, schema, self._partition, self._limits) if self._partition is not None else None
         if plan.kind == "customers":
             where = self._filter(schema, self.options.tz or "UTC")
             named = self.options.named_columns()
@@ -117,6 +127,7 @@ class Job:
                 where=where,
                 asked=self._asked,
                 values=self._table_values,
+                grouping=TableGrouping(*parted) if parted is not None else None,
             )
             return
         self._aggregation = self._aggregation_of(plan)
@@ -143,6 +154,7 @@ class Job:
             first_row=self._first_row,
             where=where,
             asked=self._asked,
+            grouping=Grouping(*parted, self._n_shards) if parted is not None else None,
         )
         named = self.options.named_columns()
         if named:
@@ -155,9 +167,10 @@ class Job:
 
     def _aggregation_of(self, plan: Plan) -> Aggregation:
         if isinstance(self.options, ScoreOptions):
-            assert self._model is not None
-            assert self._model.aggregation is not None
-            return self._model.aggregation
+            model = shared_of(self._model)
+            assert model is not None
+            assert model.aggregation is not None
+            return model.aggregation
         options = self.options
         return Aggregation(
             tz=options.tz,
@@ -194,7 +207,7 @@ class Job:
             raise TypeError("partial states are of transactions; start() with a transactions schema comes first")
         return self._intake
 
-    def finish(self) -> Outcome:
+    def finish(self) -> Outcome | PartitionedOutcome:
         """Fits or scores what came."""
         assert self._plan is not None, "start() comes before finish()"
         assert self._intake is not None
@@ -204,23 +217,38 @@ class Job:
         population = self._intake.finish()
         self._intake = None  # its tables are as large as the population, and done with
         self._memory.set("table", 0)
+        options, is_fit = self.options, not isinstance(self.options, ScoreOptions)
+        if self._partition is not None:
+            return by_group(population, self._partition, self._model, is_fit=is_fit, answer=self._answer)
+        assert not isinstance(self._model, Bundle)
+        outcome = self._answer(population, self._model)
+        if not isinstance(options, AudienceOptions):
+            return outcome
+        values = self._values or self._table_values
+        return audience_of(outcome, options, values.of(population.keys) if values is not None else {})
+
+    def _answer(self, population: Population, known: Model | None) -> Outcome:
+        """Fits a population, or scores it with the model that is known."""
+        assert self._plan is not None
         crosstab = None
-        options = self.options
+        options, asked = self.options, self._asked
         if isinstance(options, ScoreOptions):
-            assert self._model is not None
-            model = self._model
+            assert known is not None
+            model = known
+            if asked and self._partition is not None:
+                asked = asked_by(options, model)  # with the cuts of its group
             scored = score_population(population, model, self._team)
             warnings = list(population.notices)
         else:
-            fitted = fit(population, self._plan, options, self._aggregation, self._model, self._team, self._check)
+            fitted = fit(population, self._plan, options, self._aggregation, known, self._team, self._check)
             model, scored = fitted.model, Scored(fitted.scores, fitted.segments)
             crosstab, warnings = fitted.crosstab, list(model.fitted_on.warnings)
         self._check()
         lang = "code" if isinstance(options, FitOptions) else options.lang
         schemes = None
-        if self._asked:
+        if asked:
             by_value = functools.cache(partial(percentiles_of, scored, model))
-            schemes = run_schemes(self._asked, population, scored.segments, len(model.segments), lang, by_value)
+            schemes = run_schemes(asked, population, scored.segments, len(model.segments), lang, by_value)
             warnings += schemes.notices
             if not isinstance(options, ScoreOptions):
                 model = seal(model.model_copy(update={"schemes": schemes.frozen}))
@@ -255,11 +283,7 @@ class Job:
             monetary = model.aggregation.monetary if model.aggregation else "sum"
             behind = [field for own in columns for field in own.fields]
             schema = output_schema(self._plan, options.fields, monetary=monetary, behind=behind)
-        outcome = Outcome(model, summary, population, scored, schema, lang, columns)
-        if not isinstance(options, AudienceOptions):
-            return outcome
-        values = self._values or self._table_values
-        return audience_of(outcome, options, values.of(population.keys) if values is not None else {})
+        return Outcome(model, summary, population, scored, schema, lang, columns)
 
 
 def _no_model() -> RequestError:
@@ -271,10 +295,42 @@ def _no_model() -> RequestError:
     )
 
 
-def refuse_contradiction(options: ScoreOptions, model: Model) -> None:
+def refuse_other_kind(options: FitOptions | SegmentOptions, init: AnyModel | None) -> None:
+    """A fit with groups starts from a bundle by the same groups, one without them from a model without."""
+    theirs = Partition(init.partition_by, init.unit) if isinstance(init, Bundle) else None
+    ours = partition_of(options, None)
+    if init is None or ours == theirs:
+        return
+    told = [
+        "without partition_by" if one is None else f"with partition_by={one.column}, unit={one.unit}"
+        for one in (theirs, ours)
+    ]
+    raise RequestError(
+        ErrorCode.CONFLICTING_OPTIONS,
+        f"The model to start from was fitted {told[0]}, and this fit is {told[1]}; they must be the same. Leave init "
+        "out, or take the partition_by and unit of the model.",
+        option="init",
+        found=told[0],
+        wanted=told[1],
+    )
+
+
+def refuse_contradiction(options: ScoreOptions, model: AnyModel) -> None:
     """An option that the model fixes may be repeated, but not given another value."""
+    partition = partition_of(options, model)
+    if partition is not None and isinstance(options, AudienceOptions):
+        raise RequestError(
+            ErrorCode.CONFLICTING_OPTIONS,
+            "An audience orders customers by value score, and scores of different models do not compare: this one has "
+            f"a model for each {partition.column}. Send one of its models alone, with the customers of that group "
+            f"(where={partition.column}=...).",
+            option="model",
+        )
+    model = model.shared if isinstance(model, Bundle) else model
     aggregation = model.aggregation
     fixed: dict[str, object] = {
+        "partition_by": None if partition is None else partition.column,
+        "unit": None if partition is None else partition.unit,
         "features": [("-" if f.sign < 0 and f.name != "recency_days" else "") + f.name for f in model.features],
         "log": [f.name for f in model.features if f.log],
         "log_unit": model.log_unit,

@@ -20,7 +20,15 @@ from proto.summary import Counts
 from service import columns as cols
 from service.threads import ThreadTeam
 
-__all__ = ["Gathered", "Instant", "Population", "population_of_customers", "population_of_transactions", "view_keys"]
+__all__ = [
+    "Gathered",
+    "Groups",
+    "Instant",
+    "Population",
+    "population_of_customers",
+    "population_of_transactions",
+    "view_keys",
+]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -73,6 +81,13 @@ class Gathered(NamedTuple):
     """The columns of a customers table."""
 
 
+class Groups(NamedTuple):
+    """What `partition_by=` parts customers into: `codes` int64[n] into `names`, −1 without a group."""
+
+    codes: Ints
+    names: list[str]
+
+
 @dataclass
 class Population:
     """One request's customers in the order of their first appearance.
@@ -99,6 +114,7 @@ class Population:
     history_days: float | None = None
     notices: list[Notice] = field(default_factory=list)
     gathered: Gathered | None = None
+    groups: Groups | None = None
 
     @property
     def n_fitted(self) -> int:

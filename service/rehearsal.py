@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import orjson
 
+from proto.bundle import shared_of
 from proto.limits import Limits
 from proto.media import Media
 from proto.options import ScoreOptions, SegmentOptions, parse_options
@@ -30,9 +31,10 @@ _BODY = {
 
 def rehearse(models: ModelStore, team: ThreadTeam) -> None:
     """Segments and scores four rows, answering in every format, and prepares the zones of the models."""
-    for _, model in models:
-        if model.aggregation is not None:
-            zone_table(model.aggregation.tz)
+    for _, known in models:
+        shared = shared_of(known)
+        if shared is not None and shared.aggregation is not None:
+            zone_table(shared.aggregation.tz)
     segment = parse_options(SegmentOptions, [("k", "2"), ("as_of", "2026-01-31")])
     score = parse_options(ScoreOptions, [("as_of", "2026-01-31")])
     for media in (Media.ARROW, Media.JSON, Media.CSV):

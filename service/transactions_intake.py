@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from kernels.accumulators import Accumulator
 from kernels.day_counts import DayCounts
 from kernels.rfm import Occasion, Prepared, Refunds, RfmTable, Rows
 from kernels.rfm import Plan as KernelPlan
@@ -21,8 +22,9 @@ from proto.schemas import Plan
 from service import columns as cols
 from service.budget import finishing_bytes, table_bytes
 from service.filtering import RowFilter
+from service.grouping import GROUP_COLUMN, Grouping
 from service.identities import Identities, check_text
-from service.intake import Left, batch_bytes
+from service.intake import Left, batch_bytes, sum_overflow
 from service.partial import from_batch, to_batch
 from service.population import Instant, Population, population_of_transactions
 from service.schemes.gathering import Gathering
@@ -66,11 +68,12 @@ class TransactionsIntake:
         first_row: int = 0,
         where: RowFilter | None = None,
         asked: Sequence[Asked] = (),
+        grouping: Grouping | None = None,
     ) -> None:
         assert plan.timestamp is not None
         assert plan.amount is not None
         self.rows_in = 0
-        self._first_row, self._where = first_row, where
+        self._first_row, self._where, self._grouping = first_row, where, grouping
         self._aggregation = aggregation
         self._nulls, self._limits, self._team = nulls, limits, team
         self._names = {"customer_id": plan.customer_id, "timestamp": plan.timestamp, "amount": plan.amount}
@@ -89,14 +92,17 @@ class TransactionsIntake:
                 asked, plan.wished, moment, self._types["amount"], limits=limits, n_shards=n_shards
             )
         # Accumulators need customers that are numbered; where only rows are counted, short texts need none.
-        packs = aggregation.occasion == "row" and not asked
+        packs = aggregation.occasion == "row" and not asked and grouping is None
         self._identities = Identities(self._types["customer_id"], count_rows=packs, limits=limits, n_shards=n_shards)
-        accumulators = self._gathering.accumulators if self._gathering is not None else tuple
-        self._table = RfmTable(self._kernel_plan(), n_shards, accumulators=accumulators)
+        self._table = RfmTable(self._kernel_plan(), n_shards, accumulators=self._accumulators)
         self._packs, self._n_shards = packs, n_shards
         self._queue: list[_Piece] = []
         self._queued_bytes = 0
         self._lock = threading.Lock()  # of what several pieces count in: what was left out, and the days
+
+    def _accumulators(self) -> list[Accumulator]:
+        own = self._gathering.accumulators() if self._gathering is not None else []
+        return own + self._grouping.accumulators() if self._grouping is not None else own
 
     def _instant(self, as_of: str, now_ns: int) -> Instant:
         ns = instant_ns(as_of, self._aggregation.tz, now_ns)
@@ -134,7 +140,7 @@ class TransactionsIntake:
             zone_transitions=zone.transitions * ticks_per_second,
             zone_offsets=zone.offsets * ticks_per_second,
             amount_kind=cols.amount_kind(self._types["amount"]),
-            fixed_ids=self._identities.kind == "fixed",
+            fixed_ids=self._identities.kind == "fixed" and (self._grouping is None or not self._grouping.by_row),
             wide_ids=self._identities.kind == "wide",
             fixed_orders=cols.is_fixed_id(self._types["order_id"]) if "order_id" in self._types else None,
         )
@@ -146,7 +152,8 @@ class TransactionsIntake:
 
     @property
     def held_bytes(self) -> int:
-        return self._table.nbytes + self._identities.held_bytes + self._queued_bytes
+        grouping = self._grouping.held_bytes if self._grouping is not None else 0
+        return self._table.nbytes + self._identities.held_bytes + grouping + self._queued_bytes
 
     @property
     def _queued_rows(self) -> int:
@@ -168,13 +175,14 @@ class TransactionsIntake:
             n_shards=self._n_shards,
             with_pairs=self._aggregation.occasion != "row",
         )
-        if self._gathering is not None:
+        if self._gathering is not None or self._grouping is not None:
             grown += 2 * table.nbytes  # its columns double beside the old ones
         return self._queued_bytes + came + max(grown, table.nbytes) + self._identities.held_bytes
 
     def finishing_bytes(self) -> int:
         text = self._table.text_bytes + self._identities.text_bytes
-        return finishing_bytes(self._table.n_customers + self._queued_rows, 4, text)
+        n_bytes = finishing_bytes(self._table.n_customers + self._queued_rows, 4, text)
+        return n_bytes if self._grouping is None else 2 * n_bytes  # the whole, and its groups
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Takes one batch; a few are aggregated at a time, so RequestError may come with a later one."""
@@ -209,8 +217,13 @@ class TransactionsIntake:
         among = self._where.mask(batch) if self._where is not None else None
         holes = cols.find_holes(arrays, finite=("amount",), among=among)
         ticks = cols.ticks_of(arrays["timestamp"])
+        codes = self._grouping.codes(batch) if self._grouping is not None else None
+        if codes is not None and self._grouping is not None and self._grouping.by_row:
+            customers = self._grouping.keys_of(arrays["customer_id"], holes.keep, codes)
+        else:
+            customers = self._identities.keys_of(arrays["customer_id"], holes.keep)
         rows = Rows(
-            customers=self._identities.keys_of(arrays["customer_id"], holes.keep),
+            customers=customers,
             ticks=ticks,
             amounts=cols.amount_array(
                 arrays["amount"], self._names["amount"], keep=holes.keep, rows_before=rows_before
@@ -222,6 +235,8 @@ class TransactionsIntake:
             rows = rows._replace(
                 columns=self._gathering.columns(batch, ticks, arrays["amount"], holes.keep, rows_before)
             )
+        if codes is not None:
+            rows = rows._replace(columns={**rows.columns, GROUP_COLUMN: codes})
         if holes.keep is not None or self._days is not None:
             with self._lock:
                 if among is not None:
@@ -264,12 +279,13 @@ class TransactionsIntake:
             )
 
     def _refuse_partial(self) -> None:
-        if self._gathering is not None:
+        option = "partition_by" if self._grouping is not None else "schemes"
+        if self._gathering is not None or self._grouping is not None:
             raise RequestError(
                 ErrorCode.CONFLICTING_OPTIONS,
-                "Partial states hold recency, frequency and monetary value, and nothing of schemes: leave schemes= "
-                "out, or aggregate all rows in one request.",
-                option="schemes",
+                f"Partial states hold recency, frequency and monetary value, and nothing of schemes or groups: leave "
+                f"{option}= out, or aggregate all rows in one request.",
+                option=option,
             )
 
     def partial(self) -> pa.RecordBatch:
@@ -282,7 +298,7 @@ class TransactionsIntake:
             facts["not_finite"] = left.not_finite
             return to_batch(self._table.export(), self._types, facts, self._identities)
         except OverflowError:
-            raise self._overflow() from None
+            raise sum_overflow(self._names["amount"], self._types["amount"]) from None
 
     def absorb(self, state: pa.RecordBatch) -> None:
         """Enters another intake's partial state, as if its rows had come here."""
@@ -319,9 +335,13 @@ class TransactionsIntake:
         self._aggregate()
         counts = self._table.counts
         if counts.overflow:
-            raise self._overflow()
+            raise sum_overflow(self._names["amount"], self._types["amount"])
         customers, arranged = self._table.finish_arranged(self._team.run, self._identities.restore)
-        customers = customers._replace(keys=self._identities.restore(customers.keys))
+        table = self._table.accumulators, self._table.n_numbers
+        keys, groups = customers.keys, None
+        if self._grouping is not None:
+            keys, groups = self._grouping.finish(keys, *table, arranged)
+        customers = customers._replace(keys=self._identities.restore(keys))
         as_of, notices = self._fixed_as_of, []
         if as_of is None and counts.rows_kept:
             latest = int(counts.max_tick)
@@ -345,25 +365,11 @@ class TransactionsIntake:
             )
             if self._gathering is not None:
                 moment = Moment(as_of, self._unit, self._aggregation.tz)
-                table = self._table.accumulators, self._table.n_numbers
                 population.gathered = self._gathering.finish(*table, arranged, moment, self._team)
         except OverflowError:
-            raise self._overflow() from None
+            raise sum_overflow(self._names["amount"], self._types["amount"]) from None
+        population.groups = groups
         return population
-
-    def _overflow(self) -> RequestError:
-        kind = cols.amount_kind(self._types["amount"])
-        room, remedy = {
-            "integer": ("a 64-bit integer", "in a larger unit, as decimal128 or as float64"),
-            "decimal": ("38 digits", "in a larger unit or as float64"),
-            "float": ("a 64-bit float", "in a larger unit"),
-        }[kind]
-        return RequestError(
-            ErrorCode.OVERFLOW,
-            f"The amounts of a customer in column {self._names['amount']} sum to more than {room} holds; send them "
-            f"{remedy}.",
-            column=self._names["amount"],
-        )
 
     def _as_of_notices(self, as_of: Instant) -> list[Notice]:
         """One row dated 2099 ruins every recency: say so when the latest row stands far from the others."""

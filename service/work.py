@@ -11,18 +11,20 @@ from urllib.parse import parse_qsl
 
 import orjson
 
+from proto.bundle import AnyModel, dump_any, partition_of, shared_of
 from proto.errors import ErrorCode, RequestError
 from proto.framing import Frame
 from proto.limits import Limits
 from proto.media import Media, Shape
-from proto.model import Model, dump_model
 from proto.options import FitOptions, ScoreOptions, parse_options
 from proto.schemas import Roles, assign
 from proto.wishes import NO_WISHES
 from service.budget import Reservation, decoding_bytes, reply_bytes
+from service.grouping import with_group
 from service.metrics import StageTimer
 from service.models import ModelStore, inline_model
 from service.outcome import Outcome
+from service.partitions import PartitionedOutcome
 from service.pipeline import Job, Options
 from service.readers import decode_whole, open_reader
 from service.schemes.request import check, wishes_of
@@ -73,7 +75,7 @@ class Work:
         self._cancelled = threading.Event()
         named = options.model if isinstance(options, ScoreOptions) else options.init
         self._takes_inline = named is None if isinstance(options, ScoreOptions) else named == INLINE
-        self._model: Model | None = store.get(named) if named is not None and named != INLINE else None
+        self._model: AnyModel | None = store.get(named) if named is not None and named != INLINE else None
         self._shape: Shape = "columns"
         self._job_arguments: dict[str, Any] = {
             "limits": limits,
@@ -115,9 +117,9 @@ class Work:
         self._job = Job(self._options, self._model, **self._job_arguments)
         if isinstance(self._options, ScoreOptions):
             self._job.require_model()
-        scoring = self._model if isinstance(self._options, ScoreOptions) else None
+        scoring = shared_of(self._model) if isinstance(self._options, ScoreOptions) else None
         wanted = wishes_of(self._options, scoring) if self._options.schemes else NO_WISHES
-        return assign(names, self._options, scoring, wanted)
+        return assign(names, self._options, scoring, with_group(wanted, partition_of(self._options, self._model)))
 
     # Taking the body
 
@@ -175,7 +177,7 @@ class Work:
 
     # Answering
 
-    def finish(self) -> Outcome:
+    def finish(self) -> Outcome | PartitionedOutcome:
         """Fits or scores what came."""
         assert self._job is not None
         with self._timer.stage("compute"):
@@ -185,10 +187,10 @@ class Work:
     def rows_in(self) -> int:
         return self._job.rows_in if self._job else 0
 
-    def reply(self, outcome: Outcome, media_out: Media) -> Iterator[bytes]:
+    def reply(self, outcome: Outcome | PartitionedOutcome, media_out: Media) -> Iterator[bytes]:
         """The reply's pieces."""
         if isinstance(self._options, FitOptions):
-            yield dump_model(outcome.model)
+            yield dump_any(outcome.model)
             return
         self._memory.set("reply", reply_bytes(outcome.customers_out))
         assert outcome.schema is not None
@@ -198,7 +200,7 @@ class Work:
             outcome.schema,
             outcome.batches(),
             summary=orjson.dumps(outcome.summary.model_dump(mode="json")),
-            model=None if isinstance(self._options, ScoreOptions) else dump_model(outcome.model),
+            model=None if isinstance(self._options, ScoreOptions) else dump_any(outcome.model),
             rows_in=outcome.rows_in,
             customers_out=outcome.customers_out,
         )

@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from proto.model import Model
+from proto.bundle import AnyModel, partition_of, shared_of
 from proto.roles import Options, Roles, assign
 from proto.wishes import NO_WISHES
 from service.cli.failures import UserError
@@ -86,15 +86,20 @@ def _known() -> str:
     return ", ".join(SUFFIXES)
 
 
-def open_source(paths: Sequence[Path], options: Options, model: Model | None) -> Source:
+def open_source(paths: Sequence[Path], options: Options, model: AnyModel | None) -> Source:
     """The files as one source; `model` is the one that scores them, if any: it says which features are needed."""
     found, wanted = find_files(paths), NO_WISHES
     if options.schemes:
         from service.schemes.request import wishes_of  # with the catalogue, and numpy and Numba behind it
 
-        wanted = wishes_of(options, model)
-    files = [open_file(path, lambda names, _: assign(names, options, model, wanted)) for path in found]
-    roles = assign(files[0].schema.names, options, model, wanted)
+        wanted = wishes_of(options, shared_of(model))
+    partition = partition_of(options, model)
+    if partition is not None:
+        from service.grouping import with_group
+
+        wanted = with_group(wanted, partition)
+    files = [open_file(path, lambda names, _: assign(names, options, shared_of(model), wanted)) for path in found]
+    roles = assign(files[0].schema.names, options, shared_of(model), wanted)
     schemas = [_projected(file, roles.sources) for file in files]
     schema = schemas[0]
     if any(not other.equals(schema) for other in schemas[1:]):

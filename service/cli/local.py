@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pyarrow as pa
 
-from proto.model import Model
+from proto.bundle import AnyModel
 from proto.roles import Options
 from service.cli.result import Kind, Result
 
@@ -18,7 +18,7 @@ def run_here(
     schema: pa.Schema,
     batches: Iterable[pa.RecordBatch],
     options: Options,
-    model: Model | None,
+    model: AnyModel | None,
     threads: int,
 ) -> Result:
     """The outcome of the pipeline on the batches."""

@@ -8,6 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from proto.bundle import AnyModel, Bundle
 from proto.classes import Lang
 from proto.model import Feature, Model
 from service.cli.figures import column, percent
@@ -16,9 +17,11 @@ from service.cli.table import print_report, summary_of
 __all__ = ["print_model"]
 
 
-def print_model(console: Console, model: Model, lang: Lang) -> None:
+def print_model(console: Console, model: AnyModel, lang: Lang) -> None:
     """The segment table of the fit, then features and settings."""
     print_report(console, summary_of(model), lang=lang, title=f"model {model.id[:12]}")
+    if isinstance(model, Bundle):  # features and settings are those of each group
+        return
     console.print(_features(model))
     console.print()
     console.print(Padding(Group(*_settings(model)), (0, 1), expand=False))

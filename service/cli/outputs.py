@@ -9,8 +9,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from proto.bundle import AnyModel, dump_any
 from proto.media import Media
-from proto.model import Model, dump_model
 from proto.schemas import MODEL_KEY, SUMMARY_KEY
 from service.cli.failures import UserError
 from service.cli.result import Result
@@ -41,7 +41,7 @@ def write_result(result: Result, path: Path, watch: Callable[[Rows], Rows]) -> N
     assert result.schema is not None, "a fit has no rows"
     rows = watch(result.batches)
     summary = result.summary.model_dump_json().encode()
-    model = None if result.model is None else dump_model(result.model)
+    model = None if result.model is None else dump_any(result.model)
     schema = result.schema.remove_metadata()
     with _whole(path) as unfinished:
         if path.suffix.lower() in PARQUET:
@@ -64,9 +64,9 @@ def write_result(result: Result, path: Path, watch: Callable[[Rows], Rows]) -> N
             file.writelines(pieces)
 
 
-def write_model(model: Model, path: Path) -> None:
+def write_model(model: AnyModel, path: Path) -> None:
     with _whole(path) as unfinished:
-        unfinished.write_bytes(dump_model(model))
+        unfinished.write_bytes(dump_any(model))
 
 
 @contextmanager

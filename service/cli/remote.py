@@ -11,8 +11,8 @@ import httpx
 import orjson
 import pyarrow as pa
 
+from proto.bundle import AnyModel, load_any
 from proto.media import Media
-from proto.model import Model, load_model
 from proto.summary import Summary
 from service.cli.failures import UserError
 from service.cli.result import Kind, Result
@@ -57,12 +57,12 @@ def run_remote(
             yield _fitted(response) if kind == "fit" else _streamed(response)
 
 
-def fetch_model(url: str, name: str, key: str | None = None) -> Model:
+def fetch_model(url: str, name: str, key: str | None = None) -> AnyModel:
     """The model of that name that a server was started with."""
     with _reachable(url), client(url, key) as http, http.stream("GET", f"/v1/models/{name}") as response:
         if response.status_code != httpx.codes.OK:
             raise _refused(response)
-        return load_model(response.read())
+        return load_any(response.read())
 
 
 @contextmanager
@@ -117,7 +117,7 @@ def _refused(response: httpx.Response) -> UserError:
 
 
 def _fitted(response: httpx.Response) -> Result:
-    model = load_model(response.read())
+    model = load_any(response.read())
     summary = summary_of(model)
     return Result(summary, model, None, iter(()), summary.counts.rows_in, summary.counts.customers_out)
 
@@ -132,7 +132,7 @@ def _streamed(response: httpx.Response) -> Result:
     sent = metadata.get(b"segserve.model")
     counts = summary.counts
     batches = _until_marked(reader, counts.customers_out)
-    model = None if sent is None else load_model(sent)
+    model = None if sent is None else load_any(sent)
     return Result(summary, model, reader.schema, batches, counts.rows_in, counts.customers_out)
 
 

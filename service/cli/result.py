@@ -8,7 +8,7 @@ from typing import Literal
 
 import pyarrow as pa
 
-from proto.model import Model
+from proto.bundle import AnyModel
 from proto.summary import Summary
 
 __all__ = ["Kind", "Result"]
@@ -21,7 +21,7 @@ class Result:
     """A fit has no schema and no batches. The batches can be read once."""
 
     summary: Summary
-    model: Model | None
+    model: AnyModel | None
     schema: pa.Schema | None
     batches: Iterator[pa.RecordBatch]
     rows_in: int

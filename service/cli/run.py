@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.text import Text
 
 from proto.audience import AudienceOptions
+from proto.bundle import AnyModel, dump_any, load_any, shared_of
 from proto.classes import Lang
-from proto.model import Model, dump_model, load_model
 from proto.options import FitOptions, ScoreOptions, SegmentOptions, parse_options
 from proto.roles import Options
 from service.cli.failures import UserError
@@ -98,12 +98,12 @@ def run(
 
 
 def _all_schemes(
-    kind: Kind, paths: Sequence[Path], query: dict[str, str], known: Model | None
+    kind: Kind, paths: Sequence[Path], query: dict[str, str], known: AnyModel | None
 ) -> tuple[dict[str, str], dict[str, str]]:
     """The query with every scheme that the files allow, or the model has, for `all`; and why others are not there."""
     plain, missing = without_schemes(query), dict[str, str]()
     if kind in SCORES:
-        inside = list((known.schemes if known is not None else None) or {})
+        inside = list(getattr(shared_of(known), "schemes", None) or {})
     else:
         source = open_source(paths, parse_options(OPTIONS[kind], plain.items()), None)
         inside, missing = possible(source.files[0].schema.names, query)
@@ -114,7 +114,7 @@ def _all_schemes(
 
 
 def _prepare(
-    kind: Kind, paths: Sequence[Path], query: dict[str, str], known: Model | None
+    kind: Kind, paths: Sequence[Path], query: dict[str, str], known: AnyModel | None
 ) -> tuple[Options, Source, dict[str, str]]:
     """Options checked, files opened, and the query as it is sent.
 
@@ -145,13 +145,13 @@ def _answer(
     batches: Iterator[pa.RecordBatch],
     options: Any,
     query: dict[str, str],
-    known: Model | None,
+    known: AnyModel | None,
     url: str | None,
     api_key: str | None,
     threads: int,
 ) -> Iterator[Result]:
     if url is not None:
-        inline = None if known is None else dump_model(known)
+        inline = None if known is None else dump_any(known)
         with run_remote(url, kind, source.schema, batches, query, inline, api_key) as result:
             yield result
         return
@@ -160,11 +160,11 @@ def _answer(
     yield run_here(kind, source.schema, batches, options, known, threads)
 
 
-def find_model(name: str, url: str | None, api_key: str | None = None) -> Model:
+def find_model(name: str, url: str | None, api_key: str | None = None) -> AnyModel:
     """A model file; else, with a server, the model it knows by that name."""
     path = Path(name)
     if path.is_file():
-        return load_model(path.read_bytes())
+        return load_any(path.read_bytes())
     if url is not None:
         return fetch_model(url, name, api_key)
     raise UserError("No such model", f"There is no model file {path}.", "Make one with `segserve fit`.")

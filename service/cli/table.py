@@ -17,10 +17,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from proto.bundle import AnyModel, Bundle
 from proto.classes import RFM, Lang
-from proto.model import Model
 from proto.summary import SegmentSummary, Summary
 from service.cli.figures import bar, column, count, percent, score
+from service.cli.groups import group_table, summary_of_bundle
 from service.cli.notes import notes
 from service.cli.schemes import scheme_tables
 
@@ -45,6 +46,8 @@ def print_report(console: Console, summary: Summary, *, lang: Lang = "en", title
     console.print()
     console.print(Padding(above, (0, 1), expand=False))
     console.print()
+    if summary.partition is not None:
+        console.print(group_table(summary.partition))
     if summary.segments:
         console.print(segment_table(summary, lang=lang, width=console.width))
     schemes = scheme_tables(summary, lang)
@@ -58,6 +61,9 @@ def print_report(console: Console, summary: Summary, *, lang: Lang = "en", title
 
 def headline(summary: Summary) -> str:
     """`8 % of customers bring 45 % of revenue`: the fewest segments that bring a good part of it."""
+    if summary.partition is not None:
+        here = count(summary.counts.customers_out, "customer")
+        return f"{here} in {count(len(summary.partition.groups), 'group')} by {summary.partition.partition_by}"
     held = [(s.revenue_share, s.share) for s in summary.segments if s.revenue_share is not None and s.share > 0]
     held.sort(key=lambda pair: pair[0] / pair[1], reverse=True)
     revenue = customers = 0.0
@@ -172,8 +178,10 @@ def _figures(segments: Sequence[SegmentSummary], narrow: bool) -> list[list[str]
     return out
 
 
-def summary_of(model: Model) -> Summary:
+def summary_of(model: AnyModel) -> Summary:
     """What a model says about the customers it was fitted on, in the shape of a reply's summary."""
+    if isinstance(model, Bundle):
+        return summary_of_bundle(model)
     fitted = model.fitted_on
     wanted = set(SegmentSummary.model_fields)
     return Summary.model_validate(

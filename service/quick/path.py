@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from proto.bundle import Bundle
 from proto.errors import RequestError
 from proto.limits import Limits
 from proto.media import Media, media_of, negotiate
@@ -110,6 +111,8 @@ class QuickPath:
             if media not in (Media.ARROW, Media.JSON) or negotiate(accept.decode("latin-1"), media) is not media:
                 return None
             model = None if options.model is None else self._store.get(options.model)
+            if isinstance(model, Bundle):
+                return None
         except RequestError:
             return None
         if options.schemes:
@@ -223,7 +226,10 @@ def _arrow_form(route: Route, schema: pa.Schema) -> Prepared:
     model = route.model
     if (inline is None) is (model is None):
         raise NotPlain
-    form = Form(route.options, inline_model(inline) if model is None else model, schema)
+    scoring = inline_model(inline) if model is None else model
+    if isinstance(scoring, Bundle):
+        raise NotPlain
+    form = Form(route.options, scoring, schema)
     return Prepared(form, ArrowReply(form))
 
 
