@@ -180,6 +180,13 @@ def _make(maker: _Maker) -> None:
     document = orjson.dumps({"columns": columns, "model": orjson.loads(model)})
     rules = f"{_AS_OF}&min_percentile=20&cost_per_contact=0.35&budget=1"
     maker.keep("audience-json", "Whom to contact, within a budget.", "audience", rules, JSON, document)
+    places = ["north", "south", None, "west"]
+    rows = [{**row, "region": places[i % 4]} for i, row in enumerate(_rows())]
+    groups, asked = orjson.dumps({"rows": rows}), f"k=2&{_AS_OF}&partition_by=region&unit=row"
+    maker.keep("segment-groups", "A fit for each region; rows without one.", "segment", asked, JSON, groups)
+    bundle = orjson.loads(maker.keep("fit-groups", "The models by region.", "fit", asked, JSON, groups))
+    new = orjson.dumps({"rows": [{**row, "region": "east"} for row in rows[:1]] + rows[1:3], "model": bundle})
+    maker.keep("score-groups", "A group that the model does not know, too.", "score", _AS_OF, JSON, new)
     missing = stream_of(_rich().rename_columns(["customer_id", "timestamp", "sales_value", "order_id"]))
     maker.keep("missing-column", "A refusal that says what to do.", "segment", "", ARROW, missing)
     maker.keep("not-arrow", "A body that is not what its type says.", "segment", "", ARROW, csv)
