@@ -199,9 +199,13 @@ class ArrowFramer:
         return []
 
 
-def check_stream(body: memoryview, limits: Limits) -> None:
-    """The same guards over a body that is there as a whole, in place."""
+def check_stream(body: memoryview, limits: Limits) -> int:
+    """The same guards over a body that is there as a whole, in place.
+
+    Returns the bytes that its compressed buffers say they become, all messages together.
+    """
     order = _Order()
+    decompressed = 0
     position, end = 0, len(body)
     if end > limits.max_body_bytes:
         raise over("max_body_bytes", end, limits.max_body_bytes, "Send less data at once.")
@@ -228,9 +232,10 @@ def check_stream(body: memoryview, limits: Limits) -> None:
             missing = position + header.body_bytes - end
             raise _truncated(f"The body ends {missing:,} bytes before the end of an Arrow message.")
         if header.compressed is not None:
-            check_compressed(header.compressed, body[position : position + header.body_bytes], limits)
+            decompressed += check_compressed(header.compressed, body[position : position + header.body_bytes], limits)
         position += header.body_bytes
     if not order.seen:
         raise _truncated(_EMPTY)
     if position < end:
         raise damaged(f"{end - position:,} bytes follow its end; send one stream")
+    return decompressed

@@ -191,7 +191,7 @@ class Endpoint:
         )
         exchange.on_end = work.cancel
         try:
-            if in_place:
+            if in_place and not work.grows(await self._small_body(exchange, timer)):
                 await self._in_place(exchange, work, media_out, timer, facts)
             else:
                 await self._in_workers(exchange, work, media_out, timer, facts, bulk_place)
@@ -202,12 +202,14 @@ class Endpoint:
             if bulk_place is not None:
                 bulk_place.leave()
 
+    async def _small_body(self, exchange: Exchange, timer: StageTimer) -> bytes:
+        with timer.stage("receive"):
+            return await exchange.body()
+
     async def _in_place(
         self, exchange: Exchange, work: Work, media_out: Media, timer: StageTimer, facts: dict[str, Any]
     ) -> None:
-        with timer.stage("receive"):
-            body = await exchange.body()
-        work.take_whole(body)
+        work.take_whole(await self._small_body(exchange, timer))
         outcome = work.finish()
         facts["customers_out"] = outcome.customers_out
         pieces = list(work.reply(outcome, media_out))
@@ -225,9 +227,7 @@ class Endpoint:
         lane: Lane = "small" if bulk_place is None else "bulk"
         run = functools.partial(self._state.admission.run, timer, lane=lane)
         if bulk_place is None:
-            with timer.stage("receive"):
-                body = await exchange.body()
-            await run(functools.partial(work.take_whole, body))
+            await run(functools.partial(work.take_whole, await self._small_body(exchange, timer)))
             run = functools.partial(run, begun=True)
         else:
             await self._upload(exchange, work, timer, run, bulk_place)

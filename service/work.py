@@ -13,7 +13,7 @@ import orjson
 
 from proto.bundle import AnyModel, dump_any, partition_of, shared_of
 from proto.errors import ErrorCode, RequestError
-from proto.framing import Frame
+from proto.framing import Frame, check_stream
 from proto.limits import Limits
 from proto.media import Media, Shape
 from proto.options import FitOptions, ScoreOptions, parse_options
@@ -34,6 +34,8 @@ from service.writers import encode
 __all__ = ["Cancelled", "Work", "options_of"]
 
 INLINE = "inline"
+GROWN_BYTES = 1 << 20
+"""What a small body may become without being taken for a large one: decompressing so much takes a millisecond."""
 
 
 class Cancelled(Exception):
@@ -153,8 +155,15 @@ class Work:
                 self._memory.add("body", -piece.size)
         self._memory.set("decode", 0)
 
+    def grows(self, body: bytes) -> bool:
+        """Whether the compressed buffers of a small Arrow body say that they become much; its headers are looked at."""
+        return self._media_in is Media.ARROW and check_stream(memoryview(body), self._limits) > GROWN_BYTES
+
     def take_whole(self, body: bytes) -> None:
         """Decodes and aggregates a body that is small enough to be taken at once."""
+        if self._media_in is Media.ARROW and (self._content_encoding or self.grows(body)):
+            self.take([*self.feed(body), *self.end()])  # each message by itself: all of them may be gigabytes
+            return
         self._memory.set("body", len(body))
         self._memory.set("decode", decoding_bytes(self._media_in, len(body)))
         with self._timer.stage("decode"):

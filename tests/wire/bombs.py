@@ -16,7 +16,15 @@ import zstandard
 from tests.wire.server import stream_of
 from tests.wire.shop import ROWS, transactions
 
-__all__ = ["ARROW_BOMBS", "ENCODED_BOMBS", "JSON_BOMBS", "PARQUET_BOMBS", "TEXT_BOMBS", "varint"]
+__all__ = [
+    "ARROW_BOMBS",
+    "ENCODED_BOMBS",
+    "JSON_BOMBS",
+    "PARQUET_BOMBS",
+    "TEXT_BOMBS",
+    "messages_that_grow",
+    "varint",
+]
 
 GIGABYTE = 1 << 30
 
@@ -70,6 +78,19 @@ def a_compressed_buffer_of_a_gigabyte() -> bytes:
     whole = pa.ipc.open_stream(body).read_next_batch()
     plain = whole.columns[0].buffers()[1].size
     return patched(body, body.index(struct.pack("<q", plain), start, start + size), "<q", GIGABYTE)
+
+
+def messages_that_grow(n_messages: int) -> bytes:
+    """Transactions in messages of a kilobyte that become 32 MB each: zeros, compressed. Nothing is wrong with them."""
+    zeros = np.zeros(1_000_000, np.int64)
+    times = pa.array(zeros, pa.timestamp("us"))
+    table = pa.table({"customer_id": zeros, "timestamp": times, "amount": zeros * 1.0, "order_id": zeros})
+    (batch,) = table.to_batches()
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+        for _ in range(n_messages):
+            writer.write_batch(batch)
+    return bytes(sink.getvalue().to_pybytes())
 
 
 def text_of_a_gigabyte() -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,8 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.wire.bombs import ARROW_BOMBS, ENCODED_BOMBS, JSON_BOMBS, PARQUET_BOMBS, TEXT_BOMBS
-from tests.wire.server import ARROW, Server
+from tests.wire.bombs import ARROW_BOMBS, ENCODED_BOMBS, JSON_BOMBS, PARQUET_BOMBS, TEXT_BOMBS, messages_that_grow
+from tests.wire.server import ARROW, Server, table_of
 from tests.wire.shop import post, refused
 
 MOST_BYTES = 384 << 20
@@ -66,3 +67,19 @@ def test_an_encoded_bomb_is_refused(server: Server, client: httpx.Client, media:
         reply = post(client, "segment", make(), content_type=media, headers={"Content-Encoding": encoding})
         assert reply.status_code in (400, 413, 422), reply.text
         assert reply.json()["code"] in ("malformed_body", "limit_exceeded", "missing_column", "truncated_body")
+
+
+def test_a_small_score_that_becomes_a_gigabyte_is_taken_piece_by_piece_and_not_on_the_event_loop(
+    stocked: Server,
+) -> None:
+    body = messages_that_grow(30)
+    assert len(body) < 100_000
+    options = {"model": "shop", "as_of": "1970-01-02"}
+    with httpx.Client(base_url=stocked.url, timeout=60) as client:
+        for encoding in ("", "", "gzip"):  # the second might be known by the first
+            with within_memory(stocked):
+                sent = gzip.compress(body) if encoding else body
+                headers = {"Content-Encoding": encoding} if encoding else {}
+                reply = post(client, "score", sent, content_type=ARROW, headers=headers, **options)
+            assert table_of(reply)["customer_id"].to_pylist() == [0]
+            assert "queue;" in reply.headers["server-timing"]  # of a worker
