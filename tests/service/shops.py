@@ -16,7 +16,7 @@ from service.threads import ThreadTeam
 
 __all__ = ["OPTIONS", "run", "shop", "table_of"]
 
-OPTIONS = {"as_of": "1970-03-01", "k": "3", "n_init": "2"}
+OPTIONS = {"as_of": "1970-03-01", "k": "3", "n_init": "1"}
 _TEAMS = {n: ThreadTeam(n) for n in (1, 2)}
 _KINDS: dict[str, type[SegmentOptions | FitOptions | ScoreOptions]] = {
     "segment": SegmentOptions,

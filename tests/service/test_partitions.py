@@ -31,7 +31,7 @@ def groups_by_hand(rows: list[Any], unit: str) -> dict[str | None, list[Any]]:
     return {group: [row for row in rows if last[row[0]] == group] for group in dict.fromkeys(last.values())}
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(ROWS, st.sampled_from(["row", "customer"]), st.sampled_from(["", "pareto,quintile"]))
 def test_each_group_is_as_if_it_had_come_alone(rows: list[Any], unit: str, schemes: str) -> None:
     options = {**OPTIONS, "fields": FIELDS, **({"schemes": schemes} if schemes else {})}
