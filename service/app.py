@@ -18,6 +18,7 @@ from proto.errors import ErrorCode, RequestError, problem
 from proto.options import FitOptions, ScoreOptions, SegmentOptions
 from service import telemetry
 from service.endpoints import Endpoint
+from service.memory import Leftovers
 from service.models import told_of
 from service.openapi import add_endpoints
 from service.pulse import Pulse
@@ -55,7 +56,7 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         getting_ready = start_getting_ready(state)
-        pulse = Pulse(state.metrics.loop_lag, state.gate.keys.refresh, state.backlog.tell)
+        pulse = Pulse(state.metrics.loop_lag, state.gate.keys.refresh, state.backlog.tell, Leftovers().look)
         pulse.start()
         state.watch.start()
         yield {"watch": state.watch, "backlog": state.backlog}  # for the connections: see protocol.py

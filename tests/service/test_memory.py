@@ -1,9 +1,13 @@
 """What is no longer used is given back, also where it refers to itself."""
 
+import asyncio
 import gc
 import weakref
 
-from service.memory import give_back, keep_for_good
+import pytest
+
+from service import memory
+from service.memory import GROWN_BYTES, LOOK_SECONDS, Leftovers, give_back, keep_for_good
 
 
 class _Table:
@@ -30,3 +34,27 @@ def test_what_is_kept_for_good_is_not_looked_at_again() -> None:
         assert gc.get_freeze_count() > 1_000
     finally:
         gc.unfreeze()
+
+
+def test_leftovers_are_given_back_where_the_process_has_grown(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, resident, n_given = 0.0, 10 * GROWN_BYTES, 0
+
+    def give() -> None:
+        nonlocal n_given, resident
+        n_given += 1
+        resident = 10 * GROWN_BYTES
+
+    async def run() -> None:
+        nonlocal now, resident
+        leftovers = Leftovers(lambda: resident, lambda: now)
+        for grown, wanted in ((0, 1), (GROWN_BYTES, 1), (GROWN_BYTES + 1, 2), (-GROWN_BYTES, 2), (GROWN_BYTES + 1, 3)):
+            resident += grown
+            leftovers.look()
+            leftovers.look()  # too soon
+            while leftovers.is_returning:
+                await asyncio.sleep(0)
+            assert n_given == wanted
+            now += LOOK_SECONDS
+
+    monkeypatch.setattr(memory, "give_back", give)
+    asyncio.run(run())
