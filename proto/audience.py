@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, NamedTuple
 from pydantic import BeforeValidator, Field, model_validator
 
 from proto.errors import ErrorCode, RequestError
-from proto.option_values import ValueKind, split_names
+from proto.option_values import ValueKind, checked_by, split_names
 from proto.options import ScoreOptions
 
 __all__ = ["MICROS", "AudienceOptions", "Top", "top_of"]
@@ -40,12 +40,6 @@ def top_of(text: str) -> Top:
             if 0 < share <= 1:
                 return Top(None, share)
     raise ValueError("write a count such as 10000, or a share such as 10% or 0.1")
-
-
-def _top(value: Any) -> Any:
-    if isinstance(value, str):
-        top_of(value)
-    return value
 
 
 def _some(value: Any) -> Any:
@@ -79,7 +73,7 @@ class AudienceOptions(ScoreOptions):
         description="What one contact costs: a number, or a column with a number per customer.",
         json_schema_extra={"format": "number or column"},
     )
-    top: Annotated[str, BeforeValidator(_top)] | None = Field(
+    top: Annotated[str, checked_by(top_of)] | None = Field(
         default=None,
         description="Only the best customers by value score, of all that are scored: a count (10000) or a share (10%, "
         "0.1).",

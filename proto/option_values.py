@@ -9,6 +9,7 @@ import datetime as dt
 import math
 import re
 import zoneinfo
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator
@@ -36,6 +37,7 @@ __all__ = [
     "Weights",
     "Where",
     "Zone",
+    "checked_by",
     "split_fields",
     "split_names",
 ]
@@ -43,6 +45,17 @@ __all__ = [
 MAX_FEATURES = 32
 ValueKind = Literal["id", "time", "number", "text", "flag"]
 """What a column's values are, for formats that have no types: CSV and, in part, JSON."""
+
+
+def checked_by(check: Callable[[str], object]) -> BeforeValidator:
+    """For text that is kept as it was written once `check` accepts it; its ValueError says what is wanted."""
+
+    def checked(value: Any) -> Any:
+        if isinstance(value, str):
+            check(value)
+        return value
+
+    return BeforeValidator(checked)
 
 
 def split_names(value: Any) -> Any:
@@ -93,12 +106,6 @@ def _weights(value: Any) -> Any:
     if not math.isfinite(sum(weights.values())):
         raise ValueError("the weights are too large to be added up")
     return weights
-
-
-def _ahp(value: Any) -> Any:
-    if isinstance(value, str):
-        matrix_of(value)
-    return value
 
 
 def _schemes(value: Any) -> Any:
@@ -186,12 +193,6 @@ def _zone(value: Any) -> Any:
     return value
 
 
-def _where(value: Any) -> Any:
-    if isinstance(value, str):
-        parse_where(value)
-    return value
-
-
 def _column(value: Any) -> Any:
     if isinstance(value, str) and not value.strip():
         raise ValueError("no column is named")
@@ -208,14 +209,14 @@ def split_fields(value: Any) -> Any:
 Schemes = Annotated[dict[str, dict[str, str]], BeforeValidator(_schemes)]
 Columns = Annotated[dict[str, str], BeforeValidator(_column_names)]
 Features = Annotated[list[str], BeforeValidator(_features)]
-Ahp = Annotated[str, BeforeValidator(_ahp)]
+Ahp = Annotated[str, checked_by(matrix_of)]
 Weights = Annotated[dict[str, float], BeforeValidator(_weights)]
 Names = Annotated[list[str], BeforeValidator(_log)]
 Days = Annotated[float, BeforeValidator(_window)]
 AsOf = Annotated[str, BeforeValidator(_as_of)]
 ScoreAsOf = Annotated[str, BeforeValidator(_score_as_of)]
 Zone = Annotated[str, BeforeValidator(_zone)]
-Where = Annotated[str, BeforeValidator(_where)]
+Where = Annotated[str, checked_by(parse_where)]
 GroupColumn = Annotated[str, BeforeValidator(_column)]
 Unit = Literal["customer", "row"]
 Occasion = Literal["order", "time", "day", "row"]

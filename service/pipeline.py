@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from functools import partial
 from typing import Literal
 
 import pyarrow as pa
@@ -247,7 +246,7 @@ class Job:
         lang = "code" if isinstance(options, FitOptions) else options.lang
         schemes = None
         if asked:
-            by_value = functools.cache(partial(percentiles_of, scored, model))
+            by_value = functools.cache(functools.partial(percentiles_of, scored, model))
             schemes = run_schemes(asked, population, scored.segments, len(model.segments), lang, by_value)
             warnings += schemes.notices
             if not isinstance(options, ScoreOptions):

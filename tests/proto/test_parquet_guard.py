@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loadtests.fuzz.thrift import varint
 from proto.errors import ErrorCode, RequestError
 from proto.limits import Limits
 from proto.parquet_guard import MAX_CHUNKS, Chunk, check_pages, read_footer
@@ -28,14 +29,6 @@ def file_of(**options: Any) -> bytes:
 
 def footer_of(body: bytes) -> bytes:
     return body[-8 - int.from_bytes(body[-8:-4], "little") : -8]
-
-
-def varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 127:
-        out.append(value & 127 | 128)
-        value >>= 7
-    return bytes([*out, value])
 
 
 def page(

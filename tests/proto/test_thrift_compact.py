@@ -8,15 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from loadtests.fuzz.thrift import varint
 from proto.thrift_compact import I32, I64, Damaged, Reader, structure, structures
-
-
-def varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 127:
-        out.append(value & 127 | 128)
-        value >>= 7
-    return bytes([*out, value])
 
 
 def zigzag(value: int) -> bytes:

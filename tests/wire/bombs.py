@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import zstandard
 
+from loadtests.fuzz.thrift import varint
 from tests.wire.server import stream_of
 from tests.wire.shop import ROWS, transactions
 
@@ -23,7 +24,6 @@ __all__ = [
     "PARQUET_BOMBS",
     "TEXT_BOMBS",
     "messages_that_grow",
-    "varint",
 ]
 
 GIGABYTE = 1 << 30
@@ -190,15 +190,6 @@ ARROW_BOMBS: dict[str, tuple[Any, int, str]] = {
 }
 
 # Parquet
-
-
-def varint(value: int) -> bytes:
-    """An unsigned number of thrift's compact protocol."""
-    out = bytearray()
-    while value > 127:
-        out.append(value & 127 | 128)
-        value >>= 7
-    return bytes([*out, value])
 
 
 def parquet_of(table: pa.Table, **options: Any) -> bytes:
