@@ -22,6 +22,7 @@ from service.memory import Leftovers
 from service.models import told_of
 from service.openapi import add_endpoints
 from service.pulse import Pulse
+from service.quick.direct import PATH, Direct
 from service.readiness import start_getting_ready
 from service.refusals import refusal_headers
 from service.schemes.catalogue import told
@@ -59,7 +60,10 @@ def create_app(settings: Settings) -> FastAPI:
         pulse = Pulse(state.metrics.loop_lag, state.gate.keys.refresh, state.backlog.tell, Leftovers().look)
         pulse.start()
         state.watch.start()
-        yield {"watch": state.watch, "backlog": state.backlog}  # for the connections: see protocol.py
+        score = app.endpoints.get(("POST", PATH))
+        direct = None if score is None else Direct(state, score.ledger)
+        # For the connections: see protocol.py.
+        yield {"watch": state.watch, "backlog": state.backlog, "direct": direct}
         state.watch.stop()
         pulse.stop()
         state.ended.set()

@@ -19,11 +19,11 @@ from proto.media import Media, media_of, negotiate
 from proto.options import FitOptions, ScoreOptions, SegmentOptions
 from service.admission import BulkPlace, Lane
 from service.exchange import ClientGone, Exchange
-from service.logs import log, request_line
+from service.ledger import Ledger
+from service.logs import log
 from service.memory import give_back
 from service.metrics import StageTimer
 from service.pipeline import Options
-from service.quick.path import QuickPath
 from service.refusals import refuse
 from service.state import State
 from service.work import Cancelled, Work, options_of
@@ -44,27 +44,25 @@ class Endpoint:
         self.name = kind.name
         self._kind: type[Options] = kind
         self._state = state
-        self._tally = state.metrics.tallies.of[kind.name]
-        self._quick: QuickPath | None = None
+        self.ledger = Ledger(kind.name, state.metrics, logs=state.settings.access_log)
         self._producible = (Media.JSON,) if kind is FitOptions else (Media.ARROW, Media.JSON, Media.CSV)
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         exchange = Exchange(scope, receive, send)
         exchange.task = asyncio.current_task()
         timer = StageTimer()
-        refusal = None
-        try:
-            exchange.key = self._state.gate.enter(exchange.headers)
-        except RequestError as error:
-            refusal = error
         # Small scores are mostly answered from what is remembered of requests like them (service/quick): 15 times
-        # faster, with the same bytes. Whatever is not plain, and all that is wrong, goes the general way.
-        if refusal is not None or not await self._answered_quickly(scope, exchange, timer):
+        # faster, with the same bytes. Whatever is not plain, and all that is wrong, goes the general way. So does what
+        # had no answer below ASGI (quick/direct.py): it has passed the gate, and is not tried again.
+        tried = exchange.tried
+        exchange.key, refusal = tried or self._state.gate.look(exchange.headers)
+        if refusal is not None or tried is not None or not await self._answered_quickly(scope, exchange, timer):
             await self._answer_in_general(scope, exchange, timer, refusal)
 
     async def _answered_quickly(self, scope: dict[str, Any], exchange: Exchange, timer: StageTimer) -> bool:
         """Answers what the quick path knows; False, with nothing sent, for everything else."""
-        quick, length, headers = self._quick_path(), exchange.content_length, exchange.headers
+        quick = self._state.quick if self._kind is ScoreOptions else None
+        length, headers = exchange.content_length, exchange.headers
         if quick is None or length is None or length > self._state.settings.small_body_bytes:
             return False
         key = scope["query_string"], headers.get(b"content-type", b""), headers.get(b"accept", b"")
@@ -100,15 +98,6 @@ class Endpoint:
         facts = {"rows_in": reply.rows_in, "customers_out": reply.customers_out}
         self._record(exchange, timer, facts, "ok")
         return True
-
-    def _quick_path(self) -> QuickPath | None:
-        """Where there is one: for scores, once the models are there."""
-        state = self._state
-        if self._quick is None and self._kind is ScoreOptions and state.ready:
-            limits = state.settings.limits
-            if QuickPath.is_open(limits, state.settings.small_body_bytes):
-                self._quick = QuickPath(state.models, limits)
-        return self._quick
 
     async def _answer_in_general(
         self, scope: dict[str, Any], exchange: Exchange, timer: StageTimer, refusal: RequestError | None
@@ -320,14 +309,17 @@ class Endpoint:
     def _record(self, exchange: Exchange, timer: StageTimer, facts: dict[str, Any], outcome: str) -> None:
         seconds = timer.seconds
         seconds["total"] = timer.elapsed()
-        received, sent = exchange.received_bytes, exchange.sent_bytes
-        rows, customers = facts.get("rows_in", 0), facts.get("customers_out", 0)
-        self._tally.add(outcome, seconds, rows=rows, customers=customers, received_bytes=received, sent_bytes=sent)
-        if self._state.settings.access_log:
-            if exchange.key is not None:
-                facts["key"] = exchange.key
-            line = request_line(self.name, outcome, exchange.status, tuple(facts), tuple(seconds))
-            line.write(exchange.request_id, received, sent, facts.values(), seconds.values())
+        if exchange.key is not None:
+            facts["key"] = exchange.key
+        self.ledger.enter(
+            outcome,
+            exchange.status,
+            exchange.request_id,
+            facts,
+            seconds,
+            received_bytes=exchange.received_bytes,
+            sent_bytes=exchange.sent_bytes,
+        )
 
 
 def _check_declared(length: int | None, media: Media, limits: Limits) -> None:

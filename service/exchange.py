@@ -10,11 +10,11 @@ import itertools
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from proto.errors import RequestError
 
-__all__ = ["ClientGone", "Exchange", "request_id_of"]
+__all__ = ["ClientGone", "Exchange", "Tried", "request_id_of"]
 
 DRAIN_BYTES = 64 << 20
 DRAIN_SECONDS = 5.0
@@ -29,6 +29,13 @@ Send = Callable[[Any], Any]
 
 class ClientGone(Exception):
     """The client closed the connection."""
+
+
+class Tried(NamedTuple):
+    """What is settled of a request before ASGI: its key or refusal, and that the quick path has no answer to it."""
+
+    key: str | None
+    refusal: RequestError | None
 
 
 def request_id_of(given: bytes | None) -> str:
@@ -64,6 +71,7 @@ class Exchange:
         self._connection = scope.get("segserve.connection")
         if self._connection is not None:
             self._connection.exchange = self
+        self.tried: Tried | None = scope.get("segserve.tried")
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.request_id = request_id_of(self.headers.get(b"x-request-id"))
 

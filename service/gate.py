@@ -54,6 +54,13 @@ class Gate:
         keys.accepted[name] += 1
         return name
 
+    def look(self, headers: Mapping[bytes, bytes]) -> tuple[str | None, RequestError | None]:
+        """What `enter` says: the name of the key, or the refusal."""
+        try:
+            return self.enter(headers), None
+        except RequestError as error:
+            return None, error
+
     def enter_metrics(self, headers: Mapping[bytes, bytes]) -> None:
         """RequestError(UNAUTHORIZED) where /metrics is for one key and this is another."""
         if self._metrics_key is not None and self._name(headers) != self._metrics_key:

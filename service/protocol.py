@@ -1,8 +1,9 @@
-"""uvicorn's HTTP/1.1 protocol, with a short way for large bodies, and with deadlines.
+"""uvicorn's HTTP/1.1 protocol, with a short way for large bodies and for small scores, and with deadlines.
 
 As it comes, a body's bytes are copied by the parser, into a buffer, and out of it, and reading pauses at 64 KiB. Here a
 body whose length was declared goes round the parser: what the socket gave is what the application gets, and reading
-pauses when the application is a mebibyte behind; before it has asked for anything, at a quarter of that.
+pauses when the application is a mebibyte behind; before it has asked for anything, at a quarter of that. A small score
+whose like is known goes round the parser and the application, and is answered where it arrives (quick/direct.py).
 
 Deadlines (deadlines.py) are looked at from outside, so that a request pays for a few assignments only.
 """
@@ -24,7 +25,8 @@ from proto.errors import ErrorCode, RequestError, problem
 from proto.limits import over
 from service.backlog import Backlog
 from service.deadlines import Deadlines, Kind, Pace, Watch, unsent_bytes
-from service.exchange import Exchange
+from service.exchange import Exchange, Tried
+from service.quick.direct import PATH, Direct
 
 __all__ = ["Protocol"]
 
@@ -74,15 +76,22 @@ class _LargeBody:
 
 
 class Protocol(HttpToolsProtocol):
-    """One connection. The lifespan's state has its `watch` and the `backlog`."""
+    """One connection. The lifespan's state has its `watch`, the `backlog` and, where small scores are answered here,
+    `direct`."""
 
     _large: _LargeBody | None = None
     _watch: Watch | None = None
     _backlog: Backlog | None = None
+    _direct: Direct | None = None
+    _tried: Tried | None = None
+    """Of the request that is parsed now, where it had no direct answer."""
+    _unknown = b""
+    """The bytes that are parsed now, where they begin with a request that may have a head to be remembered."""
+    _answered_at = -math.inf  # by the loop's clock: the last answer without ASGI
+    _is_between = True  # the parser is at the beginning of a request
     exchange: Exchange | None = None
     """Of the request that is being answered, where an endpoint of ours does."""
     _head_since: float | None = None  # while a head is awaited that has begun, or the first one
-    _refused_at = -math.inf  # of the loop's clock
     _begun = 0.0  # when the last head was complete
     _has_spoken = False
     _body_open = False  # bytes of a body are to come
@@ -91,6 +100,7 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._direct = self.app_state.get("direct")
         self._watch = self.app_state.get("watch")
         if self._watch is not None:
             self._watch.connections.add(self)
@@ -141,7 +151,7 @@ class Protocol(HttpToolsProtocol):
         if kind == "header" or cycle is None or cycle.response_complete:
             told = self._has_spoken and kind == "header"
             if told:
-                self.transport.write(_answer(error))
+                self.transport.write(_whole(error))
             self.transport.close()
             return told
         if exchange is None or exchange.finished:
@@ -152,13 +162,17 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._is_between = False
         if self._watch is not None and self._head_since is None:
             self._head_since = self._watch.clock()
 
     def on_headers_complete(self) -> None:
         before = self.cycle
         self.scope["segserve.connection"] = self  # type: ignore[typeddict-unknown-key]
+        self.scope["segserve.tried"], self._tried = self._tried, None  # type: ignore[typeddict-unknown-key]
         super().on_headers_complete()
+        if self._unknown:
+            self._learn()
         self._large = None
         self._untold = 0
         self._body_open = True
@@ -186,6 +200,7 @@ class Protocol(HttpToolsProtocol):
         super().on_response_complete()
 
     def on_message_complete(self) -> None:
+        self._is_between = True
         self._large = None
         self._body_open = False
         super().on_message_complete()
@@ -197,6 +212,8 @@ class Protocol(HttpToolsProtocol):
         if self._backlog is not None and self._backlog.read() and self._refused(data, self._backlog):
             return
         if large is None:
+            if self._direct is not None and self._answered_directly(data, self._direct):
+                return
             self._untold += len(data)
             super().data_received(data)
             if self._untold > MAX_HEAD_BYTES and not self.transport.is_closing():
@@ -213,29 +230,60 @@ class Protocol(HttpToolsProtocol):
             if rest:
                 super().data_received(rest)
 
+    @property
+    def _is_idle(self) -> bool:
+        """Whether the next byte begins a request that nothing is before."""
+        return self._is_between and (self.cycle is None or self.cycle.response_complete)
+
     def _refused(self, data: bytes, backlog: Backlog) -> bool:
         """Refuses a small score that would wait too long, without a look at what it says; False for all else."""
-        if self._untold or self._body_open or not (self.cycle is None or self.cycle.response_complete):
-            return False
-        reply = backlog.refusal(data)
+        reply = backlog.refusal(data) if self._is_idle else None
         if reply is None:
             return False
-        self.transport.write(reply)
-        self._head_since = None
-        self._refused_at = self.loop.time()
-        if self.timeout_keep_alive_task is None:
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
+        self._answer(reply)
         return True
 
+    def _answered_directly(self, data: bytes, direct: Direct) -> bool:
+        """Answers a small score whose like is known; False, with nothing sent, for everything else."""
+        if not self._is_idle or self.flow.write_paused or self.transport.is_closing():
+            return False
+        found = direct.answer(data, self.server_state.default_headers)
+        if found is None:
+            self._unknown = data
+            return False
+        if isinstance(found, Tried):
+            self._tried = found
+            return False
+        self._answer(*found)
+        self.server_state.total_requests += 1
+        return True
+
+    def _answer(self, *reply: bytes) -> None:
+        """Sends the reply to a request that the parser has not seen."""
+        self.transport.writelines(reply)
+        self._head_since = None
+        self._answered_at = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._await_next(self.timeout_keep_alive)
+
+    def _await_next(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+
     def timeout_keep_alive_handler(self) -> None:
-        """Closes an idle connection; a refusal costs no new timer, so there may be time left."""
-        left = self._refused_at + self.timeout_keep_alive - self.loop.time()
+        """Closes an idle connection; `_answer` leaves the timer as it was, so there may be time left."""
+        left = self._answered_at + self.timeout_keep_alive - self.loop.time()
         if left > 0:
-            self.timeout_keep_alive_task = self.loop.call_later(left, self.timeout_keep_alive_handler)
+            self._await_next(left)
         else:
             super().timeout_keep_alive_handler()
+
+    def _learn(self) -> None:
+        """Lets the head be remembered that was just parsed, if another one like it may be answered directly."""
+        data, self._unknown = self._unknown, b""
+        scope, cycle = self.scope, self.cycle
+        is_score = scope["method"] == "POST" and scope["path"] == PATH
+        if is_score and scope["http_version"] == "1.1" and cycle.keep_alive and self._direct is not None:
+            self._direct.learn(data, scope["query_string"], self.headers)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         if self._backlog is not None:
@@ -246,7 +294,7 @@ class Protocol(HttpToolsProtocol):
         """Ends a connection whose head, or trailer, has no end: the parser would hold all of it."""
         if not self._body_open:
             remedy = "Send fewer or shorter headers and options."
-            self.transport.write(_answer(over("the size of a request's head", self._untold, MAX_HEAD_BYTES, remedy)))
+            self.transport.write(_whole(over("the size of a request's head", self._untold, MAX_HEAD_BYTES, remedy)))
         self.transport.close()
 
     def send_400_response(self, msg: str) -> None:
@@ -254,11 +302,11 @@ class Protocol(HttpToolsProtocol):
         error = RequestError(
             ErrorCode.MALFORMED_REQUEST, "The request is not HTTP as it should be. Use an HTTP library to send it."
         )
-        self.transport.write(_answer(error))
+        self.transport.write(_whole(error))
         self.transport.close()
 
 
-def _answer(error: RequestError) -> bytes:
+def _whole(error: RequestError) -> bytes:
     """A whole reply with the problem, for a client whose request never got as far as the application."""
     body = orjson.dumps(problem(error))
     reason = HTTPStatus(error.status).phrase

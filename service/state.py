@@ -14,6 +14,7 @@ from service.deadlines import Deadlines, Watch
 from service.gate import Gate, KeyMetrics
 from service.metrics import PHASES, Metrics
 from service.models import ModelStore
+from service.quick.path import QuickPath
 from service.settings import Settings
 from service.threads import ThreadTeam
 
@@ -38,6 +39,7 @@ class State:
     phase: str = "starting"
     """What is done until it is ready; one of metrics.PHASES."""
     ended: threading.Event = field(default_factory=threading.Event)
+    _quick: QuickPath | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> State:
@@ -63,6 +65,15 @@ class State:
         for phase in PHASES:
             metrics.phase.labels(phase).set_function(partial(state.is_at, phase))
         return state
+
+    @property
+    def quick(self) -> QuickPath | None:
+        """The quick path for small scores, once the models are there; None where the limits leave no room for it."""
+        if self._quick is None and self.ready:
+            limits = self.settings.limits
+            if QuickPath.is_open(limits, self.settings.small_body_bytes):
+                self._quick = QuickPath(self.models, limits)
+        return self._quick
 
     def is_at(self, phase: str) -> bool:
         """Whether this is what the process is at."""

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import http.client
+from collections.abc import Iterable
+from contextlib import closing
+from urllib.parse import urlencode
+
 import httpx
 import numpy as np
 import orjson
@@ -56,6 +61,33 @@ def test_later_replies_are_the_first_one_byte_for_byte(stocked: Server, case: st
             assert quick.headers["content-type"] == general.headers["content-type"] == content_type
             names = {name for name in quick.headers if name not in VARYING}
             assert names == {"content-type", "content-length"}
+
+
+@pytest.mark.parametrize("case", list(CASES))
+def test_any_way_a_request_arrives_it_gets_the_same_reply(stocked: Server, case: str) -> None:
+    """At once, which is answered below ASGI; in two parts; and in chunks, which goes the general way."""
+    content_type, options, body_of = CASES[case]
+    lines = f"POST /v1/score?{urlencode(options)} HTTP/1.1\r\nHost: shop\r\nContent-Type: {content_type}\r\n"
+    with closing(http.client.HTTPConnection("127.0.0.1", stocked.port, timeout=60)) as link:
+        link.connect()
+        for i in range(6):
+            body = body_of(i)
+            whole = f"{lines}Content-Length: {len(body)}\r\nX-Request-ID: {case}-{i}\r\n\r\n".encode()
+            chunked = f"{lines}Transfer-Encoding: chunked\r\nX-Request-ID: {case}-{i}\r\n\r\n".encode()
+            ways = [(whole + body,), (whole, body), (chunked + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body),)]
+            replies = [_told(link, parts) for parts in ways]
+            assert replies[0] == replies[1] == replies[2]
+            assert replies[0][0] == 200
+
+
+def _told(link: http.client.HTTPConnection, parts: Iterable[bytes]) -> tuple[int, list[tuple[str, str]], bytes]:
+    """Status, headers but those of time, and body of the reply to what is sent in these parts."""
+    for part in parts:
+        link.sock.sendall(part)
+    reply = http.client.HTTPResponse(link.sock, method="POST")
+    reply.begin()
+    told = reply.status, [header for header in reply.getheaders() if header[0] not in ("date", "server-timing")]
+    return *told, reply.read()
 
 
 def test_what_is_told_of_a_quick_answer(stocked: Server) -> None:
