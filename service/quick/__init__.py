@@ -6,4 +6,7 @@ on the query, the headers, the model and the *form* of the body, so it is done o
 
 The quick path answers the plain case and nothing else; in any doubt it steps back and the general path answers, which
 also tells every error. What it answers is, byte for byte, what the general path would have.
+
+It is asked in two places: by the connection, below ASGI, where a whole request arrives whose head is known
+(`direct.py`), and by the endpoint for all others.
 """
