@@ -1,7 +1,7 @@
 """Customers parted into groups: each group fitted or scored as if it had come alone, and put back in order of arrival.
 
 What a group gets is what the same job gives for its rows by themselves (with the same as_of): a sub-population goes
-through the functions of the whole, one group after the other, each on all threads.
+through the functions of the whole; several groups at a time, as much of a small fit is done by one thread.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from proto.schemas import GROUP, LABEL
 from proto.summary import GroupSummary, PartitionSummary, Summary
 from service.outcome import BATCH_ROWS, Outcome, OutputColumns, own_column
 from service.population import Population
+from service.threads import ThreadTeam
 
 __all__ = ["PartitionedOutcome", "by_group"]
 
@@ -73,17 +74,23 @@ class PartitionedOutcome:
 
 
 def by_group(
-    population: Population, partition: Partition, model: AnyModel | None, *, is_fit: bool, answer: Answer
+    population: Population,
+    partition: Partition,
+    model: AnyModel | None,
+    team: ThreadTeam,
+    answer: Answer,
+    *,
+    is_fit: bool,
 ) -> PartitionedOutcome:
-    """Answers each group by itself. `model` is the bundle to score with, or to start from."""
+    """Answers each group by itself, several at a time. `model` is the bundle to score with, or to start from."""
     groups = population.groups
     assert groups is not None
     known = model.models if isinstance(model, Bundle) else {}
-    parts, summaries = [], []
     order = np.argsort(groups.codes, kind="stable")
     edges = np.searchsorted(groups.codes[order], np.arange(len(groups.names) + 1))
-    for i, group in enumerate(groups.names):
-        places = order[edges[i] : edges[i + 1]]
+
+    def answered(i: int) -> tuple[Part, GroupSummary]:
+        group, places = groups.names[i], order[edges[i] : edges[i + 1]]
         own = _part_of(population, places)
         outcome = None
         if own.n_fitted > 0 if is_fit else group in known:
@@ -91,8 +98,10 @@ def by_group(
                 outcome = answer(own, known.get(group))
             except RequestError as error:
                 raise _of_group(error, partition.column, group) from None
-        parts.append(Part(group, places, outcome))
-        summaries.append(_summary(group, own, outcome, is_fit=is_fit))
+        return Part(group, places, outcome), _summary(group, own, outcome, is_fit=is_fit)
+
+    found = team.map(answered, range(len(groups.names)))
+    parts, summaries = [part for part, _ in found], [told for _, told in found]
     outcomes = {part.group: part.outcome for part in parts if part.outcome is not None}
     without_group = int(edges[0])
     warnings = _warnings(population, partition, summaries, without_group, outcomes.values())

@@ -218,7 +218,7 @@ class Job:
         self._memory.set("table", 0)
         options, is_fit = self.options, not isinstance(self.options, ScoreOptions)
         if self._partition is not None:
-            return by_group(population, self._partition, self._model, is_fit=is_fit, answer=self._answer)
+            return by_group(population, self._partition, self._model, self._team, self._answer, is_fit=is_fit)
         assert not isinstance(self._model, Bundle)
         outcome = self._answer(population, self._model)
         if not isinstance(options, AudienceOptions):

@@ -12,11 +12,15 @@ import pytest
 from proto.bundle import Partition
 from proto.errors import ErrorCode, RequestError
 from proto.limits import Limits
+from proto.model import Aggregation
+from proto.option_values import Unit
 from proto.options import SegmentOptions, parse_options
+from proto.schemas import resolve
 from proto.wishes import NO_WISHES, Wish, Wishes
-from service.grouping import with_group
+from service.grouping import Grouping, with_group
 from service.pipeline import Job
 from service.threads import ThreadTeam
+from service.transactions_intake import TransactionsIntake
 from tests.service.shops import OPTIONS, run, shop, table_of
 
 N = 300
@@ -127,6 +131,41 @@ def test_what_cannot_part() -> None:
     with pytest.raises(RequestError, match="leave partition_by= out") as refused:
         job.partial()
     assert refused.value.code is ErrorCode.CONFLICTING_OPTIONS
+
+
+@pytest.mark.parametrize("unit", ["row", "customer"])
+def test_a_thousand_groups_are_the_most(unit: Unit) -> None:
+    partition = Partition("region", unit)
+    table = shop([(i, 0, 1, f"r{i}") for i in range(1_001)])
+    options = parse_options(SegmentOptions, [("partition_by", "region"), ("unit", unit), ("as_of", "1970-01-31")])
+    plan = resolve(table.schema, options, None, with_group(NO_WISHES, partition))
+
+    def groups(n: int) -> list[str]:
+        grouping = Grouping(plan, table.schema, partition, Limits(), 1)
+        aggregation = Aggregation(
+            tz="UTC", window_days=None, occasion="time", refunds="net", monetary="sum", whole_days=False
+        )
+        intake = TransactionsIntake(
+            plan,
+            table.schema,
+            aggregation,
+            "max",
+            "error",
+            now_ns=0,
+            limits=Limits(),
+            team=ThreadTeam(1),
+            n_shards=1,
+            grouping=grouping,
+        )
+        intake.add(table.to_batches()[0].slice(0, n))
+        found = intake.finish().groups
+        assert found is not None
+        return found.names
+
+    assert groups(1_000) == [f"r{i}" for i in range(1_000)]
+    with pytest.raises(RequestError, match="has 1,001 different values") as refused:
+        groups(1_001)
+    assert refused.value.code is ErrorCode.TOO_MANY_GROUPS
 
 
 def test_nobody_to_score() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from proto.errors import ErrorCode, RequestError
 from proto.model import Model, dump_model, seal
-from service.models import ModelStore, ModelStoreError, inline_model
+from service.models import REMEMBERED_BYTES, ModelStore, ModelStoreError, inline_model
 
 
 def _model(centre: float = 1.0) -> Model:
@@ -132,6 +132,9 @@ def test_inline_models_come_as_bytes_or_objects() -> None:
     assert inline_model(data) == inline_model(bytearray(data)) == inline_model(memoryview(data)) == model
     assert inline_model(data) is inline_model(bytes(bytearray(data)))
     assert inline_model(orjson.loads(data)) == model
+    large = data + b" " * REMEMBERED_BYTES
+    assert inline_model(large) == model
+    assert inline_model(large) is not inline_model(large)
 
 
 @pytest.mark.parametrize("found", [b"{}", {}, [], None, 3, "model"])
