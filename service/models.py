@@ -104,34 +104,6 @@ def inline_model(found: Any) -> AnyModel:
     return _cached(bytes(found)) if len(found) <= REMEMBERED_BYTES else load_any(bytes(found))
 
 
-def told_of(model: AnyModel) -> dict[str, Any]:
-    """What a list of models says of one; of a bundle, its groups instead of segments."""
-    if isinstance(model, Bundle):
-        shared = model.shared
-        own = {"segments": [], "customers": model.customers, "as_of": model.as_of}
-        own |= {"partition_by": model.partition_by, "unit": model.unit, "groups": list(model.models)}
-    else:
-        shared, fitted = model, model.fitted_on
-        own = {"segments": [s.code for s in model.segments], "customers": fitted.customers, "as_of": fitted.as_of}
-    return {"id": model.id, "input": shared.input, "features": [f.name for f in shared.features], **own}
-
-
-def _without_credentials(where: str) -> str:
-    """The place less what a URI may hold before its host and after its path: /readyz tells everybody."""
-    scheme, found, rest = where.partition("://")
-    return f"{scheme}://{rest.partition('?')[0].rpartition('@')[2]}" if found else where
-
-
-def inline_model(found: Any) -> AnyModel:
-    """The model that came with the data; checking its id costs milliseconds, so the last few are remembered.
-
-    Bundles of many groups are not: 32 of those would hold gigabytes that no request has reserved.
-    """
-    if isinstance(found, bytes | bytearray | memoryview) and len(found) <= REMEMBERED_BYTES:
-        return _cached(bytes(found))
-    return load_any(found if isinstance(found, dict) else bytes(found))
-
-
 @functools.lru_cache(maxsize=32)
 def _cached(data: bytes) -> AnyModel:
     return load_any(data)
