@@ -4,6 +4,7 @@ An accumulator sees a shard's rows batch by batch, in their order, with the numb
 customer lives in one shard, what it holds has the same bits for any cut into batches and any number of threads.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
@@ -14,6 +15,7 @@ from kernels import records as rec
 
 MISSING = int(np.iinfo(np.int64).min)  # an int64 value that is not there; a float64 that is not there is NaN
 _FIRST_CUSTOMERS = 128
+_LINE = 64  # bytes: what a customer has in 64 bytes costs one line, not two
 
 
 class Part(NamedTuple):
@@ -38,11 +40,14 @@ class Accumulator(Protocol):
 
 
 def with_room(values: NDArray[Any], n: int, fill: float) -> NDArray[Any]:
-    """Return values with room for at least n customers, those that are new set to fill."""
+    """Return values with room for at least n customers, those that are new set to fill; it begins on a cache line."""
     if n <= len(values):
         return values
     room = max(n, len(values) * (2 if len(values) > 500_000 else 4), _FIRST_CUSTOMERS)
-    larger = np.empty((room, *values.shape[1:]), dtype=values.dtype)
+    n_bytes = room * values.itemsize * math.prod(values.shape[1:])
+    raw = np.empty(n_bytes + _LINE, dtype=np.uint8)
+    shift = -raw.ctypes.data % _LINE
+    larger = raw[shift : shift + n_bytes].view(values.dtype).reshape(room, *values.shape[1:])
     larger[: len(values)] = values
     larger[len(values) :] = fill
     return larger

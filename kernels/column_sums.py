@@ -22,22 +22,26 @@ def _add(
     values: NDArray[np.float64],
     sums: NDArray[np.float64],
 ) -> None:
+    """Add values float64[c, n] to sums float64[n_customers, c]."""
     for j in range(len(rows)):
         if j + AHEAD < len(rows):
             prefetch(sums, np.int64(numbers[j + AHEAD]))
-        i = np.uint64(rows[j])
-        if actions[i] == rec.PURCHASE and values[i] == values[i]:
-            number = np.uint64(numbers[j])
-            before = sums[number]
-            sums[number] = values[i] if before != before else before + values[i]
+        i, number = np.uint64(rows[j]), np.uint64(numbers[j])
+        if actions[i] != rec.PURCHASE:
+            continue
+        for c in range(values.shape[0]):
+            value = values[c, i]
+            if not np.isnan(value):
+                own = sums[number, c]
+                sums[number, c] = value if np.isnan(own) else own + value
 
 
 class ColumnSums:
-    """The sums of one column for one shard."""
+    """The sums of some columns for one shard. `name`: of Part.columns, float64[n] or [n_columns, n]."""
 
-    def __init__(self, column: str) -> None:
-        self._column = column
-        self._sums = np.empty(0, dtype=np.float64)
+    def __init__(self, name: str, n_columns: int = 1) -> None:
+        self._name, self._n_columns = name, n_columns
+        self._sums = np.empty((0, n_columns), dtype=np.float64)
 
     @property
     def nbytes(self) -> int:
@@ -47,8 +51,10 @@ class ColumnSums:
     def add(self, part: Part) -> None:
         """Add the values of purchase rows."""
         self._sums = with_room(self._sums, part.n_customers, np.nan)
-        _add(part.rows, part.numbers, part.batch.actions, readonly(part.columns[self._column]), self._sums)
+        values = part.columns[self._name]
+        values = readonly(values.reshape(self._n_columns, -1))
+        _add(part.rows, part.numbers, part.batch.actions, values, self._sums)
 
-    def sums(self, n: int) -> NDArray[np.float64]:
-        """Return float64[n] by customer number, NaN where there was no value."""
-        return with_room(self._sums, n, np.nan)[:n]
+    def sums(self, n: int, column: int = 0) -> NDArray[np.float64]:
+        """Return float64[n], the sums of one of the columns by customer number; NaN where there was no value."""
+        return with_room(self._sums, n, np.nan)[:n, column]

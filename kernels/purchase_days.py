@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels._jit import kernel, readonly, row_kernel
-from kernels.accumulators import MISSING, Part, with_room
-from kernels.distinct_values import select_pairs
+from kernels.accumulators import MISSING, Part
+from kernels.few_values import FEW, FewValues
 from kernels.pairs import PairSet
 
 DAY_COLUMN = "@day"  # of Part.columns: each row's day in the shop's time zone, days since 1970
-_FEW = 24  # days sorted by insertion
+_SHORT = 24  # days sorted by insertion
 
 
 class CustomerDays(NamedTuple):
@@ -56,13 +56,28 @@ def months_of(days: NDArray[np.int64]) -> NDArray[np.int64]:
 
 @kernel
 def _arrange(
-    numbers: NDArray[np.int32], values: NDArray[np.int64], starts: NDArray[np.int64], days: NDArray[np.int64]
+    few: NDArray[np.int64],
+    numbers: NDArray[np.int32],
+    values: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    days: NDArray[np.int64],
 ) -> None:
-    """Write the pairs into days, by customer and then ascending; starts int64[n + 1] comes as zeros."""
+    """Write few int64[n, FEW] and the pairs into days, by customer and then ascending; starts int64[n + 1] is zeros."""
+    for i in range(len(few)):
+        for place in range(FEW):
+            starts[i + 1] += few[i, place] != MISSING
     for j in range(len(numbers)):
         starts[numbers[j] + 1] += 1
     for i in range(1, len(starts)):
         starts[i] += starts[i - 1]
+    for i in range(len(few)):
+        at = starts[i]
+        for place in range(FEW):
+            if few[i, place] == MISSING:
+                break
+            days[at] = few[i, place]
+            at += 1
+        starts[i] = at
     for j in range(len(numbers)):  # from each customer's start on, which moves to its end
         at = starts[numbers[j]]
         days[at] = values[j]
@@ -72,7 +87,7 @@ def _arrange(
     starts[0] = 0
     for i in range(len(starts) - 1):
         first, stop = starts[i], starts[i + 1]
-        if stop - first > _FEW:
+        if stop - first > _SHORT:
             days[first:stop] = np.sort(days[first:stop])
             continue
         for j in range(first + 1, stop):
@@ -132,31 +147,28 @@ class PurchaseDays:
     """The distinct purchase days for one shard."""
 
     def __init__(self) -> None:
+        self._few = FewValues(DAY_COLUMN)
         self._pairs = PairSet()
-        self._last = np.empty(0, dtype=np.int64)
 
     @property
     def nbytes(self) -> int:
         """The bytes held."""
-        return self._pairs.nbytes + self._last.nbytes
+        return self._few.nbytes + self._pairs.nbytes
 
     @property
     def n_pairs(self) -> int:
         """Distinct (customer, day) pairs held."""
-        return self._pairs.n_pairs
+        return self._few.n_values + self._pairs.n_pairs
 
     def add(self, part: Part) -> None:
         """Take the days of purchase rows."""
-        self._last = with_room(self._last, part.n_customers, MISSING)
-        numbers, values = np.empty(len(part.rows), dtype=np.int32), np.empty(len(part.rows), dtype=np.int64)
-        column = readonly(part.columns[DAY_COLUMN])
-        n = select_pairs(part.rows, part.numbers, part.batch.actions, column, self._last, numbers, values)
-        if n:
-            self._pairs.add(numbers[:n], values[:n], np.empty(n, dtype=np.uint8))
+        numbers, values = self._few.add(part)
+        if len(numbers):
+            self._pairs.add(numbers, values, np.empty(len(numbers), dtype=np.uint8))
 
     def by_customer(self, n: int) -> CustomerDays:
         """Return the days of customers 0 … n − 1."""
         numbers, values = self._pairs.export()
-        starts, days = np.zeros(n + 1, dtype=np.int64), np.empty(len(values), dtype=np.int64)
-        _arrange(readonly(numbers), readonly(values), starts, days)
+        starts, days = np.zeros(n + 1, dtype=np.int64), np.empty(self.n_pairs, dtype=np.int64)
+        _arrange(readonly(self._few.kept(n)), readonly(numbers), readonly(values), starts, days)
         return CustomerDays(starts, days)

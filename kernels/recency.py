@@ -103,15 +103,25 @@ def _local_days(
     offsets: NDArray[np.int64],
     out: NDArray[np.int64],
 ) -> None:
-    """Write the local day of each tick; the last interval of the zone is tried first, as rows mostly come in order."""
-    interval = 0
+    """Write the local day of each tick; the last interval of the zone is tried first, as rows mostly come in order.
+
+    Where a day has many ticks, the quotient comes from a multiplication, which misses by one at most.
+    """
+    interval, days_per_tick, is_coarse = 0, 1.0 / ticks_per_day, ticks_per_day < np.int64(_SECONDS_PER_DAY)
     for i in range(len(ticks)):
         tick = ticks[i]
         begun = interval == 0 or transitions[interval - 1] <= tick
         if not begun or (interval < len(transitions) and transitions[interval] <= tick):
             interval = np.searchsorted(transitions, tick, side="right")
-        day = tick // ticks_per_day
-        rest = tick - day * ticks_per_day + offsets[interval]  # tick + offset could leave int64
+        day = tick // ticks_per_day if is_coarse else np.int64(np.floor(np.float64(tick) * days_per_tick))
+        rest = tick - day * ticks_per_day
+        if rest < 0:
+            day -= 1
+            rest += ticks_per_day
+        elif rest >= ticks_per_day:
+            day += 1
+            rest -= ticks_per_day
+        rest += offsets[interval]  # tick + offset could leave int64
         if rest < 0:
             day -= 1
         elif rest >= ticks_per_day:

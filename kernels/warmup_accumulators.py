@@ -7,6 +7,7 @@ from kernels._jit import readonly
 from kernels.accumulators import Part
 from kernels.column_sums import ColumnSums
 from kernels.distinct_values import DistinctValues
+from kernels.few_values import FEW
 from kernels.first_day_sums import FirstDaySums
 from kernels.greatest_values import GreatestValues
 from kernels.last_values import LastValues
@@ -30,16 +31,21 @@ def warm() -> None:
         return Part(rows, numbers, 2, rec.Batch(actions, days, readonly(amounts)), columns)  # type: ignore[arg-type]
 
     floats = part(np.ones(4))
-    accumulators = (ColumnSums("x"), LastValues("x", is_float=True), LastValues("n", is_float=False))
+    accumulators = (ColumnSums("x"), LastValues("x", [True]), LastValues("n", [False]))
     more = (DistinctValues("n"), MonthSums(), WindowCounts(-1, 1), FirstDaySums(), ValueVariety("n"))
     for accumulator in (*accumulators, *more, GreatestValues("n")):
         accumulator.add(floats)
+    several = readonly(np.arange(FEW + 1))  # of one customer: one more than are kept with it
+    bought = readonly(np.full(FEW + 1, rec.PURCHASE, dtype=np.uint8))
+    its_rows, nobody_else = readonly(several.astype(np.int32)), readonly(np.zeros(FEW + 1, dtype=np.int32))
+    batch = rec.Batch(bought, several, readonly(np.ones(FEW + 1)))
+    DistinctValues("n").add(Part(its_rows, nobody_else, 1, batch, {"n": several}))
     WindowSums(-1, 1, exact=False).add(floats)
     for width in (1, 2):
         WindowSums(-1, 1, exact=True).add(part(np.ones((4, width), dtype=np.int64)))
-    bought = PurchaseDays()
-    bought.add(floats)
-    by_customer = bought.by_customer(2)
+    days_bought = PurchaseDays()
+    days_bought.add(floats)
+    by_customer = days_bought.by_customer(2)
     months_bought(by_customer, 0)
     longest_gaps(by_customer)
     for order in ("n", None):

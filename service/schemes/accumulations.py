@@ -69,6 +69,10 @@ class Setup(NamedTuple):
     kinds: Mapping[str, str]
     """The kind of each column beside the base's, by our name."""
 
+    def is_float(self, column: str) -> bool:
+        """Whether a column comes as float64, and not as int64."""
+        return self.kinds[column] in ("number", "flag")
+
 
 class Accumulation(Protocol):
     """One kind of state per customer, for one column or the amounts; equal ones are the same."""
@@ -119,7 +123,7 @@ class Last:
         return (self.column,)
 
     def make(self, setup: Setup) -> LastValues:
-        return LastValues(self.column, is_float=setup.kinds[self.column] in ("number", "flag"))
+        return LastValues(self.column, [setup.is_float(self.column)])
 
     def figures(self, accumulator: Any, n: int, setup: Setup) -> Figures:
         return {"value": accumulator.values(n)}

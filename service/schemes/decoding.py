@@ -75,7 +75,8 @@ class ExtraColumns:
 
         Numbers depend on which thread saw a text first; their order by text does not.
         """
-        used = np.unique(codes[codes != MISSING])
+        coded = pa.array(codes, mask=codes == MISSING).dictionary_encode()
+        used = coded.dictionary.to_numpy()
         if len(used) > MAX_LABELS:
             remedy = f"{self.extras[name].column} is to hold labels, few texts that many customers share."
             raise over("the number of labels", len(used), MAX_LABELS, remedy)
@@ -88,9 +89,7 @@ class ExtraColumns:
         order = sorted(range(len(texts)), key=texts.__getitem__)
         ranks = np.empty(len(texts), np.int64)
         ranks[order] = np.arange(len(texts))
-        there = codes != MISSING
-        found = np.full(len(codes), MISSING, np.int64)
-        found[there] = ranks[np.searchsorted(used, codes[there])]
+        found: npt.NDArray[np.int64] = np.append(ranks, MISSING)[coded.indices.fill_null(len(texts)).to_numpy()]
         return found, [texts[i] for i in order]
 
 
@@ -102,7 +101,7 @@ def _finite(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 def _flags(array: pa.Array, column: str, rows_before: int) -> npt.NDArray[np.float64]:
     if pa.types.is_boolean(array.type):
-        array = array.cast(pa.int8())
+        return cols.feature_array(array.cast(pa.uint8()))
     values = cols.feature_array(array)
     odd = ~((values == 0) | (values == 1) | np.isnan(values))
     if odd.any():
@@ -118,9 +117,8 @@ def _places(array: pa.Array, extra: Wished, rows_before: int) -> npt.NDArray[np.
     coded = array if pa.types.is_dictionary(array.type) else array.dictionary_encode()
     listed = pa.array(extra.texts, coded.dictionary.type)
     places = pc.index_in(coded.dictionary, value_set=listed).fill_null(-1).to_numpy(zero_copy_only=False)
-    found = np.full(len(coded), MISSING, np.int64)
-    valid = coded.is_valid().to_numpy(zero_copy_only=False)
-    found[valid] = places[coded.indices.drop_null().to_numpy(zero_copy_only=False)]
+    codes = np.append(places, MISSING)  # the last one is of rows without a text
+    found: npt.NDArray[np.int64] = codes[coded.indices.cast(pa.int64()).fill_null(len(places)).to_numpy()]
     unlisted = found == -1
     if unlisted.any():
         i = int(np.argmax(unlisted))

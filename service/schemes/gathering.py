@@ -19,6 +19,7 @@ from service import columns as cols
 from service.population import Gathered
 from service.schemes.accumulations import Accumulation, Figures, Last, Setup
 from service.schemes.decoding import ExtraColumns, derived
+from service.schemes.joining import Joined, joined
 from service.schemes.moment import Moment
 from service.schemes.request import Asked
 from service.threads import ThreadTeam
@@ -59,8 +60,8 @@ class Gathering:
         self._columns = ExtraColumns(extras, limits, n_shards)
         names = self._columns.extras
         wanted = dict.fromkeys(one for ask in asked for one in accumulations_of(ask, names).values())
-        self._accumulations: list[Accumulation] = list(wanted)
-        self._derived = {name for one in self._accumulations for name in one.columns if name.startswith("@")}
+        self._kept = joined(wanted)
+        self._derived = {name for one in wanted for name in one.columns if name.startswith("@")}
         kind = cols.amount_kind(amount_type)
         scale = amount_type.scale if kind == "decimal" else 0
         self._setup = Setup(moment, kind, scale, self._columns.kinds)
@@ -68,8 +69,8 @@ class Gathering:
         self._lock = threading.Lock()
 
     def accumulators(self) -> list[Accumulator]:
-        """Those of one shard, in the order of the accumulations."""
-        return [one.make(self._setup) for one in self._accumulations]
+        """Those of one shard, in the order of what is kept."""
+        return [one.make(self._setup) for one in self._kept]
 
     def columns(
         self,
@@ -83,7 +84,10 @@ class Gathering:
         arrays = self._columns.arrays(batch, rows_before)
         with self._lock:
             _counted(self._missing, arrays, keep)
-        return arrays | derived(self._derived, self._setup.moment, ticks, amounts, arrays)
+        arrays |= derived(self._derived, self._setup.moment, ticks, amounts, arrays)
+        for one in self._kept:
+            arrays |= one.side_by_side(arrays)
+        return arrays
 
     def finish(
         self,
@@ -95,17 +99,18 @@ class Gathering:
     ) -> Gathered:
         """What the shards hold, one value per listed customer at its place. OverflowError for a sum beyond 128 bits."""
         n, setup = sum(len(places) for _, places in arranged), self._setup._replace(moment=moment)
-        gathered: dict[Accumulation, Figures] = {one: {} for one in self._accumulations}
+        gathered: dict[Accumulation, Figures] = {part: {} for one in self._kept for part in one.parts}
         labels: dict[str, list[str]] = {}
 
-        def place(i: int, one: Accumulation) -> None:
+        def place(i: int, one: Joined) -> None:
             for shard, n_shard, (slots, places) in zip(shards, n_numbers, arranged, strict=True):
-                for name, values in one.figures(shard[i], n_shard, setup).items():
-                    if name not in gathered[one]:
-                        gathered[one][name] = np.empty((n, *values.shape[1:]), values.dtype)
-                    gathered[one][name][places] = values[slots]
+                for part, figures in zip(one.parts, one.figures(shard[i], n_shard, setup), strict=True):
+                    for name, values in figures.items():
+                        if name not in gathered[part]:
+                            gathered[part][name] = np.empty((n, *values.shape[1:]), values.dtype)
+                        gathered[part][name][places] = values[slots]
 
-        team.run([partial(place, i, one) for i, one in enumerate(self._accumulations)])
+        team.run([partial(place, i, one) for i, one in enumerate(self._kept)])
         for one, figures in gathered.items():
             if isinstance(one, Last) and setup.kinds[one.column] == "label":
                 figures["value"], labels[one.column] = self._columns.labels(one.column, figures["value"])

@@ -67,6 +67,8 @@ def part_of(rows: Sequence[Row], kind: str) -> Part:
         "@day": ticks,
         "@amount": column(amounts, np.float64, 99.0),
     }
+    columns["both"] = readonly(np.stack([columns["value"].view(np.int64), columns["code"]]))
+    columns["twice"] = readonly(np.stack([columns["value"], columns["@amount"]]))
     batch = rec.Batch(column([row.action for row in rows], np.uint8, rec.PURCHASE), ticks, array)
     numbers = readonly(np.array([row.customer for row in rows], dtype=np.int32))
     n_customers = max((row.customer for row in rows), default=-1) + 1

@@ -21,8 +21,10 @@ def naive_sum(rows: list[Row], customer: int) -> float:
 
 @given(ROWS, st.integers(0, 40))
 def test_sums_are_those_of_the_purchases(rows: list[Row], cut: int) -> None:
-    sums = ColumnSums("value")
+    sums, two = ColumnSums("value"), ColumnSums("twice", 2)
     sent(sums, rows, cut)
+    sent(two, rows, cut)
+    assert two.sums(N_CUSTOMERS, 0).tobytes() == sums.sums(N_CUSTOMERS).tobytes()
     found = sums.sums(N_CUSTOMERS).tolist()
     for customer in range(N_CUSTOMERS):
         wanted = naive_sum(rows, customer)

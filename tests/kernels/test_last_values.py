@@ -20,9 +20,11 @@ def naive_last(rows: list[Row], customer: int, field: str, missing: Any) -> Any:
 
 @given(ROWS, st.integers(0, 40))
 def test_the_latest_value_of_those_that_are_there(rows: list[Row], cut: int) -> None:
-    numbers, codes = LastValues("value", is_float=True), LastValues("code", is_float=False)
-    sent(numbers, rows, cut)
-    sent(codes, rows, cut)
+    numbers, codes, both = LastValues("value", [True]), LastValues("code", [False]), LastValues("both", [True, False])
+    for values in (numbers, codes, both):
+        sent(values, rows, cut)
+    assert both.values(N_CUSTOMERS, 0).tobytes() == numbers.values(N_CUSTOMERS).tobytes()
+    assert both.values(N_CUSTOMERS, 1).tolist() == codes.values(N_CUSTOMERS).tolist()
     for customer in range(N_CUSTOMERS):
         wanted = naive_last(rows, customer, "value", math.nan)
         found = numbers.values(N_CUSTOMERS).tolist()[customer]

@@ -74,3 +74,13 @@ def test_local_days_at_the_ends_of_time() -> None:
     for offset in (-5, 0, 5):
         found = local_days(ticks, 10, np.zeros(0, dtype=np.int64), np.array([offset]))
         assert found.tolist() == [(int(tick) + offset) // 10 for tick in ticks]
+
+
+@given(
+    st.lists(TICKS, max_size=10), st.sampled_from([1, 24, 86_400, 86_400 * 10**6, 86_400 * 10**9]), st.integers(-9, 9)
+)
+@settings(max_examples=200, deadline=None)
+def test_local_days_are_those_of_whole_numbers(ticks: list[int], per_day: int, offset: int) -> None:
+    offset = offset * per_day // 10
+    found = local_days(np.array(ticks, dtype=np.int64), per_day, np.zeros(0, dtype=np.int64), np.array([offset]))
+    assert found.tolist() == [(tick + offset) // per_day for tick in ticks]
