@@ -92,6 +92,12 @@ class AudienceOptions(ScoreOptions):
         description="Only customers whose own rfm_class is one of these codes.",
         json_schema_extra={"format": "code,…"},
     )
+    tiers: Listed | None = Field(
+        default=None,
+        description="Only customers with one of these classes of the scheme tiers, which the model must have; asks for "
+        "schemes=tiers too.",
+        json_schema_extra={"format": "code,…"},
+    )
     exclude: Listed | None = Field(
         default=None, description="Customer ids to leave out.", json_schema_extra={"format": "id,…"}
     )
@@ -114,10 +120,21 @@ class AudienceOptions(ScoreOptions):
     campaign: str | None = Field(
         default=None, min_length=1, max_length=200, description="Name of the campaign; another name holds back others."
     )
+    with_holdout: bool = Field(
+        default=False,
+        description="Return those held back too, behind the audience: held_out is true, rank and costs are null.",
+    )
     max: int | None = Field(default=None, ge=1, description="At most so many customers.")
     min_size: int | None = Field(
         default=None, ge=1, description="With fewer customers than this the answer is empty, with the reason."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _tiers_are_of_their_scheme(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("tiers") and "tiers" not in data.get("schemes", {}):
+            return {**data, "schemes": {**data.get("schemes", {}), "tiers": {}}}
+        return data
 
     @model_validator(mode="after")
     def _audience_fits_together(self) -> AudienceOptions:
@@ -130,6 +147,13 @@ class AudienceOptions(ScoreOptions):
                     option=option,
                     wanted=other,
                 )
+        if self.with_holdout and self.holdout is None:
+            raise RequestError(
+                ErrorCode.CONFLICTING_OPTIONS,
+                "with_holdout=true means nothing without holdout= and campaign=: nobody is held back.",
+                option="with_holdout",
+                wanted="holdout",
+            )
         if self.cost_micros is not None and self.cost_micros > LARGEST_SUM * MICROS:
             raise RequestError(
                 ErrorCode.BAD_OPTION,

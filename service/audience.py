@@ -41,10 +41,12 @@ AUDIENCE_FIELDS = (
     pa.field("cost", pa.float64()),
     pa.field("cumulative_cost", pa.float64()),
 )
+_HELD_OUT = pa.field("held_out", pa.bool_())
 
 
 class Audience(NamedTuple):
-    """`places` int64[m] in the population, best first; the columns of `AUDIENCE_FIELDS`; and what is told of it."""
+    """`places` int64[m] in the population, best first, the control group behind them where it is asked for; the columns
+    of `AUDIENCE_FIELDS` (and `held_out`); and what is told of it."""
 
     places: Ints
     columns: dict[str, pa.Array]
@@ -53,7 +55,8 @@ class Audience(NamedTuple):
 
 def audience_of(outcome: Outcome, options: AudienceOptions, values: dict[str, Floats]) -> Outcome:
     """The outcome of those who are chosen; segments, schemes and drift in the summary stay those of all."""
-    found = choose(outcome.population, outcome.scored, outcome.model, options, values)
+    in_tiers = None if options.tiers is None else _has_tier(outcome, options.tiers)
+    found = choose(outcome.population, outcome.scored, outcome.model, options, values, in_tiers)
     assert outcome.schema is not None
     of_schemes: dict[str, pa.Array] = {}
     for scheme in outcome.scheme_columns:
@@ -62,7 +65,7 @@ def audience_of(outcome: Outcome, options: AudienceOptions, values: dict[str, Fl
             assert column is not None
             of_schemes[one.name] = column
     expected = {
-        name: pc.sum(of_schemes[f"lifecycle_{name}"], min_count=0).as_py()
+        name: pc.sum(of_schemes[f"lifecycle_{name}"][: found.summary.reached], min_count=0).as_py()
         for name in ("expected_revenue", "expected_profit")
         if f"lifecycle_{name}" in of_schemes
     }
@@ -73,7 +76,7 @@ def audience_of(outcome: Outcome, options: AudienceOptions, values: dict[str, Fl
         summary=outcome.summary.model_copy(update=summary),
         population=outcome.population.take(found.places),
         scored=Scored(outcome.scored.scores[found.places], outcome.scored.segments[found.places]),
-        schema=pa.schema([*outcome.schema, *AUDIENCE_FIELDS]),
+        schema=pa.schema([*outcome.schema, *AUDIENCE_FIELDS, *([_HELD_OUT] if options.with_holdout else [])]),
         scheme_columns=(),
         extra=of_schemes | found.columns,
     )
@@ -93,9 +96,14 @@ class _Rules:
 
 
 def choose(
-    population: Population, scored: Scored, model: Model, options: AudienceOptions, values: dict[str, Floats]
+    population: Population,
+    scored: Scored,
+    model: Model,
+    options: AudienceOptions,
+    values: dict[str, Floats],
+    in_tiers: Bools | None = None,
 ) -> Audience:
-    """The audience; `values` holds what `service.customer_values` found, by option."""
+    """The audience; `values` holds what `service.customer_values` found, by option; `in_tiers`: who is in `tiers=`."""
     rules = _Rules(population.n)
     if population.purchased is not None:
         rules.keep("no_purchase", population.purchased)
@@ -115,13 +123,14 @@ def choose(
         rules.keep("segments", np.isin(scored.segments, _segment_ids(model, options.segments)))
     if options.classes is not None:
         rules.keep("classes", _has_class(population, model, options.classes))
+    if in_tiers is not None:
+        rules.keep("tiers", in_tiers)
     costs = _costs(options, values, rules)
-    held_out = 0
+    held = np.zeros(population.n, np.bool_)
     if options.holdout is not None and options.campaign is not None:
         held = held_back(population.keys, options.campaign, options.holdout) & rules.left
-        held_out = int(np.count_nonzero(held))
         rules.left &= ~held
-    return _taken(population, scored, model, options, rules, costs, held_out)
+    return _taken(population, scored, model, options, rules, costs, held)
 
 
 def _taken(
@@ -131,8 +140,9 @@ def _taken(
     options: AudienceOptions,
     rules: _Rules,
     costs: Ints | int | None,
-    held_out: int,
+    held: Bools,
 ) -> Audience:
+    held_out = int(np.count_nonzero(held))
     candidates = np.flatnonzero(rules.left)
     n_candidates = len(candidates)
     most = n_candidates if options.max is None else min(options.max, n_candidates)
@@ -171,6 +181,12 @@ def _taken(
         "cost": nothing if of_best is None else pa.array(of_best / MICROS),
         "cumulative_cost": nothing if spent is None else pa.array(spent / MICROS),
     }
+    if options.with_holdout:
+        group = np.flatnonzero(held) if reason is None else best[:0]
+        control = best_first(scored.scores, group, len(group))
+        columns = {name: pa.concat_arrays([own, pa.nulls(len(control), own.type)]) for name, own in columns.items()}
+        columns[_HELD_OUT.name] = pa.array(np.arange(len(best) + len(control)) >= len(best))
+        best = np.concatenate([best, control])
     return Audience(best, columns, summary)
 
 
@@ -257,6 +273,14 @@ def _has_class(population: Population, model: Model, wanted: list[str]) -> Bools
     if population.purchased is not None:
         matrix[:, ~population.purchased] = 0.0
     return np.isin(class_codes(matrix, *rfm_cuts(model)), [codes.index(name) for name in wanted])
+
+
+def _has_tier(outcome: Outcome, wanted: list[str]) -> Bools:
+    (tiers,) = (one for one in outcome.scheme_columns if one.name == "tiers")
+    unknown = next((name for name in wanted if name not in tiers.codes), None)
+    if unknown is not None:
+        raise _unknown("tiers", unknown, tiers.codes, "tier")
+    return tiers.has_class(wanted)
 
 
 def _unknown(option: str, found: str, known: list[str], what: str) -> RequestError:

@@ -19,6 +19,7 @@ from proto.limits import Limits
 from proto.option_values import ValueKind
 from proto.schemas import Plan
 from service import columns as cols
+from service.budget import table_bytes
 from service.filtering import RowFilter
 from service.identities import check_text
 
@@ -27,6 +28,7 @@ __all__ = ["CustomerValues", "TableValues"]
 Floats = npt.NDArray[np.float64]
 
 _NEVER = np.iinfo(np.int64).min
+_VALUE_BYTES = 64  # of a row and of a customer: value, time, and both again while they are sorted or grow
 
 
 class CustomerValues:
@@ -51,6 +53,19 @@ class CustomerValues:
         self._seed = secrets.randbits(63)  # nobody can craft ids that collide
         self._values = {option: np.empty(0) for option in columns}
         self._ticks = {option: np.empty(0, np.int64) for option in columns}
+
+    @property
+    def held_bytes(self) -> int:
+        """The bytes held."""
+        arrays = (*self._values.values(), *self._ticks.values())
+        return int(self._table.nbytes) + sum(array.nbytes for array in arrays)
+
+    def growing_bytes(self, batch: pa.RecordBatch) -> int:
+        """What it holds at most while it takes in a batch: everything doubles beside what it was."""
+        n_rows, n_known = int(batch.num_rows), self._table.n_keys
+        text = self._table.text_bytes + int(batch.column(self._customer_id).nbytes)
+        own = table_bytes(n_rows, n_known, 0, text, n_shards=1, in_place=False, with_pairs=False)
+        return self.held_bytes + own + len(self._columns) * (n_rows + n_known) * _VALUE_BYTES
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Takes one batch that the intake has taken."""

@@ -147,7 +147,7 @@ class Grouping:
 
     def accumulators(self) -> list[Accumulator]:
         """What one shard keeps for it."""
-        return [] if self.by_row else [LastValues(GROUP_COLUMN, is_float=False)]
+        return [] if self.by_row else [LastValues(GROUP_COLUMN, [False])]
 
     def keys_of(self, ids: pa.Array, keep: Bools | None, codes: Ints) -> Keys:
         """Group and customer as one key of a few words (unit=row)."""

@@ -155,6 +155,7 @@ _EXAMPLES = {
     "cost_per_contact": "0.35",
     "top": "10%",
     "segments": "0,1",
+    "tiers": "ideal,good",
     "campaign": "spring sale",
     "holdout": "0.1",
 }

@@ -187,7 +187,9 @@ class Job:
         self._memory.set("table", self._intake.growing_bytes(batch))
         self._intake.add(batch)
         if self._values is not None:
+            self._memory.set("values", self._values.growing_bytes(batch))
             self._values.add(batch)
+            self._memory.set("values", self._values.held_bytes)
         self._memory.set("table", self._intake.held_bytes)
         self.rows_in = self._intake.rows_in
 

@@ -115,10 +115,10 @@ SCHEME = Scheme(
     formula="acquisition cost = annual_selling_cost ÷ visits_per_year × visits_per_win (by default 182,500 ÷ 365 × 4 "
     "= 2,000: put in your own, in the currency of amount). annual revenue = net spend of the last 365 days, never "
     "extrapolated; short_history where the first purchase is less than 365 days ago. revenue=cycle: mean order × 365 "
-    "÷ mean days between orders, from 3 orders on, else unknown. lifetime value = annual revenue × years × margin, "
-    "both from a column or else the parameter (needed). ratio = lifetime value ÷ acquisition cost. payback years = "
-    "acquisition cost ÷ (annual revenue × margin), null where that is ≤ 0. retention cost = acquisition cost ÷ 5 "
-    "(retention_divisor). Unknown is counted.",
+    "÷ mean days between orders, from 3 orders on, else unknown; it looks at no window, so as_of may be max. lifetime "
+    "value = annual revenue × years × margin, both from a column or else the parameter (needed). ratio = lifetime "
+    "value ÷ acquisition cost. payback years = acquisition cost ÷ (annual revenue × margin), null where that is ≤ 0. "
+    "retention cost = acquisition cost ÷ 5 (retention_divisor). Unknown is counted.",
     classes=(),
     accumulate=_accumulate,
     classify=_classify,
@@ -179,5 +179,5 @@ SCHEME = Scheme(
         Figure("ratio", "float", Text("Lifetime value ÷ acquisition cost.", "终身价值÷获客成本。")),
         Figure("payback_years", "float", Text("Years until winning has paid off.", "收回获客成本的年数。")),
     ),
-    looks_back_days=lambda given: _YEAR_DAYS if given["revenue"] == "year" else 0.0,
+    looks_back_days=lambda given: _YEAR_DAYS if given["revenue"] == "year" else None,
 )

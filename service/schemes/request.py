@@ -141,7 +141,8 @@ def _of_model(name: str, texts: Mapping[str, str], model: Model | None) -> Asked
 def check_times(asked: Iterable[Asked], as_of: str | None, window_days: float | None) -> None:
     """RequestError where a scheme looks back from an as_of that is not known, or further than the window reaches."""
     for one in asked:
-        if one.scheme.looks_back_days is None:
+        days = one.scheme.looks_back_days(one.given) if one.scheme.looks_back_days is not None else None
+        if days is None:
             continue
         if as_of == "max":
             raise RequestError(
@@ -151,7 +152,6 @@ def check_times(asked: Iterable[Asked], as_of: str | None, window_days: float | 
                 option="as_of",
                 found="max",
             )
-        days = one.scheme.looks_back_days(one.given)
         if window_days is not None and days > window_days:
             raise RequestError(
                 ErrorCode.CONFLICTING_OPTIONS,

@@ -35,13 +35,19 @@ class SchemeColumns:
     """The columns of the reply that one scheme brings."""
 
     def __init__(self, asked: Asked, classes: tuple[SchemeClass, ...], found: Classified, lang: Lang) -> None:
-        name = asked.scheme.name
+        self.name = name = asked.scheme.name
+        self.codes = [one.code for one in (*classes, UNKNOWN)]
         self._found, self._classes, self._lang = found, classes, lang
         figures = [figure for figure in asked.scheme.figures if figure.name in found.figures]
         self._figures = {f"{name}_{figure.name}": figure for figure in figures}
         self._class_name = name if classes else None
         self.fields = [pa.field(name, LABEL)] if classes else []
         self.fields += [pa.field(f"{name}_{one.name}", _TYPES[one.kind]) for one in figures]
+
+    def has_class(self, codes: Sequence[str]) -> npt.NDArray[np.bool_]:
+        """Which customers have one of these classes."""
+        own = np.where(self._found.classes < 0, len(self._classes), self._found.classes)
+        return np.isin(own, [self.codes.index(code) for code in codes])
 
     def of(self, column: str, rows: slice | npt.NDArray[np.int64]) -> pa.Array | None:
         """A column of these customers; None where it is not one of this scheme."""

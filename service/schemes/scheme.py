@@ -113,7 +113,7 @@ class Scheme:
     of each customer, the parameters and what was frozen; `summarise` tells figures of the whole. `table` names the
     columns that a table with one row per customer must have (beside `columns`); None: the scheme needs transactions.
     `any_of`: at least one of these columns, where `columns_of` reads any of them. `looks_back_days`: how far before
-    as_of rows matter; such a scheme needs an explicit as_of.
+    as_of rows matter, which needs an explicit as_of; None where the parameters ask for no window.
     """
 
     name: str
@@ -130,7 +130,7 @@ class Scheme:
     parameters: tuple[Parameter, ...] = ()
     figures: tuple[Figure, ...] = ()
     table: tuple[str, ...] | None = None
-    looks_back_days: Callable[[Given], float] | None = None
+    looks_back_days: Callable[[Given], float | None] | None = None
     contradiction: Callable[[Given], str | None] = _nothing_wrong
     """What is wrong with parameters that are each fine, in a sentence; None for nothing."""
     segment_only: Callable[[Given], str | None] = _nothing_wrong

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,13 +15,19 @@ from hypothesis import strategies as st
 from kernels.keys import FixedKeys
 from proto.audience import AudienceOptions, Top, top_of
 from proto.errors import ErrorCode, RequestError
+from proto.limits import Limits
 from proto.model import Model
 from proto.options import parse_options
 from proto.summary import Counts
 from service.audience import Audience, best_first, choose, held_back
+from service.outcome import Outcome
+from service.pipeline import Job
 from service.population import Population
 from service.scoring import Scored
+from service.threads import ThreadTeam
+from tests.data.jobs import rows
 from tests.service.cli.samples import model as sample_model
+from tests.service.schemes.shop import purchases, request, told
 
 MODEL: Model = sample_model()
 K = len(MODEL.segments)
@@ -31,8 +38,6 @@ def options_of(**query: Any) -> AudienceOptions:
 
 
 def population_of(n: int, purchased: list[bool] | None = None) -> Population:
-    import pyarrow as pa
-
     features = {name: np.arange(n, dtype=float) for name in ("recency_days", "frequency", "monetary")}
     some = None if purchased is None or all(purchased) else np.array(purchased)
     keys = FixedKeys(np.arange(100, 100 + n, dtype=np.uint64))
@@ -240,3 +245,50 @@ def test_costs_that_are_none(cost: float) -> None:
     customers = [{"score": 1.0, "segment": 0, "consent": None, "opt_out": None, "cost": cost}]
     with pytest.raises(RequestError, match="costs lie between 0"):
         run(customers, options_of(cost_per_contact="price"))
+
+
+def test_the_control_group_stands_behind_the_audience_where_it_is_asked_for() -> None:
+    customers = [{"score": float(i), "segment": 0, "consent": i % 2, "opt_out": None, "cost": None} for i in range(40)]
+    asked = {"holdout": "0.5", "campaign": "spring", "consent": "may", "cost_per_contact": "1", "budget": "3"}
+    plain, both = run(customers, options_of(**asked)), run(customers, options_of(**asked, with_holdout="true"))
+    assert "held_out" not in plain.columns
+    n = plain.summary.reached
+    assert both.summary == plain.summary
+    assert both.places[:n].tolist() == plain.places.tolist()
+    control = both.places[n:].tolist()
+    held = held_back(population_of(len(customers)).keys, "spring", 0.5)
+    assert control == [i for i in reversed(range(40)) if i % 2 and held[i]]
+    assert len(control) == both.summary.held_out > 0
+    assert both.columns["held_out"].to_pylist() == [False] * n + [True] * len(control)
+    for name, column in plain.columns.items():
+        assert both.columns[name].to_pylist() == column.to_pylist() + [None] * len(control)
+    few = run(customers, options_of(**asked, with_holdout="true", min_size=4))
+    assert few.places.tolist() == []
+    with pytest.raises(RequestError, match="nobody is held back"):
+        options_of(with_holdout="true")
+
+
+def test_only_customers_of_these_tiers() -> None:
+    shop = purchases(*((f"c{i}", "2024-01-01", float(2**i)) for i in range(10)))
+    outcome = request(shop, "tiers")
+    tiers = {who: row["class"] for who, row in told(outcome, "tiers").items()}
+    asked = [("tiers", "ideal,good"), ("as_of", "2024-06-15")]
+    found = rows(score_audience(shop, outcome.model, asked))
+    assert set(found["customer_id"].to_pylist()) == {who for who, tier in tiers.items() if tier in ("ideal", "good")}
+    assert set(found["tiers"].to_pylist()) == {"ideal", "good"}
+    with pytest.raises(RequestError, match="tiers=best names no tier of this model; it has avoid, ideal"):
+        score_audience(shop, outcome.model, [("tiers", "best"), ("as_of", "2024-06-15")])
+    with pytest.raises(RequestError, match="fitted without it"):
+        score_audience(shop, request(shop, "pareto").model, asked)
+
+
+def score_audience(table: pa.Table, model: Model, asked: list[tuple[str, str]]) -> Outcome:
+    team = ThreadTeam(1)
+    job = Job(parse_options(AudienceOptions, asked), model, limits=Limits(), team=team, now_ns=0)
+    job.start(table.schema)
+    for batch in table.to_batches():
+        job.add(batch)
+    outcome = job.finish()
+    team.close()
+    assert isinstance(outcome, Outcome)
+    return outcome

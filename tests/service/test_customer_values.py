@@ -80,3 +80,19 @@ def test_other_types_are_refused(kind: Any, wanted: str) -> None:
         CustomerValues(plan, schema, {"consent": ("note", kind)}, as_of_tick=None, where=None, limits=Limits())
     assert caught.value.code == ErrorCode.WRONG_TYPE
     assert caught.value.facts["column"] == "note"
+
+
+def test_what_it_holds_is_told_before_and_after() -> None:
+    n = 50_000
+    table = pa.table({"customer_id": range(n), "timestamp": [0] * n, "amount": [1.0] * n, "cost": [0.5] * n})
+    table = table.set_column(1, "timestamp", table["timestamp"].cast(pa.timestamp("s")))
+    plan = resolve(table.schema, parse_options(SegmentOptions, []))
+    columns: Any = {"cost_per_contact": ("cost", "number")}
+    values = CustomerValues(plan, table.schema, columns, as_of_tick=None, where=None, limits=Limits())
+    before = 0
+    for batch in table.to_batches(max_chunksize=10_000):
+        expected = values.growing_bytes(batch)
+        values.add(batch)
+        assert before <= values.held_bytes <= expected
+        before = values.held_bytes
+    assert before > n * 16

@@ -127,3 +127,11 @@ def test_margin_and_years_are_needed() -> None:
         request(table, {"schemes": "clv", "clv.years": "4"})
     with pytest.raises(RequestError, match=r"no column 'years' \(schemes=clv without clv\.years= needs it\)"):
         request(table, {"schemes": "clv", "clv.margin": "0.2"})
+
+
+def test_the_cycle_needs_no_explicit_as_of() -> None:
+    table = purchases(("a", "2024-01-01", 10), ("a", "2024-01-11", 10), ("a", "2024-01-21", 10))
+    found = told(request(table, {**ASKED, "clv.revenue": "cycle"}, as_of="max"), "clv")
+    assert found["a"]["annual_revenue"] == pytest.approx(365.0)
+    with pytest.raises(RequestError, match="explicit as_of"):
+        request(table, ASKED, as_of="max")
