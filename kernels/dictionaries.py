@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels._jit import kernel, mask_bytes, readonly
+from kernels._jit import kernel, mask_bytes, prefetch, readonly
 from kernels.hashing import ByteKeys, FixedKeys, WideKeys
 from kernels.interning import Interner
 from kernels.texts import NO_NUMBER, pack_texts, put_numbers
@@ -20,6 +20,7 @@ from kernels.texts import NO_NUMBER, pack_texts, put_numbers
 Offsets = NDArray[np.int32] | NDArray[np.int64]
 Indices = NDArray[np.int32] | NDArray[np.int64]
 
+_AHEAD = 32  # rows between a prefetch and its use; entries of a million texts are far away
 _UNUSED, _LISTED = -1, -2  # codes of entries without a number
 _LISTED_WORD = np.uint64(33 << 56)  # and with NO_NUMBER their high words: no text has them
 _LAST_WORD = np.uint64((34 << 56) - 1)
@@ -49,6 +50,9 @@ def _look_up_words(
     """Do the same for entries of two words: words uint64[n_entries, 2], out uint64[n, 2]."""
     n, n_without = np.uint64(len(words)), 0
     for i in range(len(indices)):
+        if i + _AHEAD < len(indices):
+            ahead = np.uint64(indices[i + _AHEAD])
+            prefetch(words, np.int64(ahead if ahead < n else np.uint64(0)))
         index = np.uint64(indices[i])
         entry = index if index < n else np.uint64(0)
         high = words[entry, 1]
