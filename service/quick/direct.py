@@ -8,6 +8,7 @@ goes through parser and ASGI, which give the same replies (`endpoints.py`), and 
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import NamedTuple
 
@@ -128,6 +129,7 @@ class Direct:
             self._heads.put(key, Head(route, keys), ENTRY_BYTES + 2 * len(key))
 
 
+@functools.lru_cache(maxsize=256)  # 1 MB at most; callers whose heads do not vary at all skip the search
 def _cut(head: bytes) -> tuple[bytes, int | None, bytes | None]:
     """A head without the lines that vary, the length it declares and the request's id; no length in any doubt."""
     parts = _VARYING.split(head)
