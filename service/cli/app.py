@@ -57,6 +57,9 @@ Parameters = Annotated[
         help="A parameter of a scheme, such as growth.window=60d; once for each. `segserve schemes` lists them.",
     ),
 ]
+ScoringModel = Annotated[
+    str, typer.Option("--model", "-m", help="The model: a file, or its name on the server.", show_default=False)
+]
 OUT_HELP = "Where the rows go: .parquet, .csv, .arrow or .json."
 
 
@@ -149,10 +152,7 @@ def fit(
 @with_flags(ScoreOptions, panel=OPTIONS, skip=["model"], panels=FIXED)
 def score(
     files: Files,
-    model: Annotated[
-        str,
-        typer.Option("--model", "-m", help="The model: a file, or its name on the server.", show_default=False),
-    ],
+    model: ScoringModel,
     out: Annotated[Path | None, typer.Option("--out", "-o", help=OUT_HELP)] = None,
     url: Url = None,
     api_key: ApiKey = None,
@@ -196,10 +196,7 @@ def schemes(
 @with_flags(AudienceOptions, panel=OPTIONS, skip=["model"], panels=FIXED)
 def audience(
     files: Files,
-    model: Annotated[
-        str,
-        typer.Option("--model", "-m", help="The model: a file, or its name on the server.", show_default=False),
-    ],
+    model: ScoringModel,
     out: Annotated[Path | None, typer.Option("--out", "-o", help=OUT_HELP)] = None,
     url: Url = None,
     api_key: ApiKey = None,

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.schemes.accumulations import Accumulation, AmountInWindow, Last
-from service.schemes.measures import ratio, sum_known
+from service.schemes.measures import MARGIN, own_or_given, ratio, sum_known
 from service.schemes.parameters import Parameter
 from service.schemes.scheme import Classified, Column, Figure, Frozen, Given, Scheme, Text
 from service.schemes.view import View
@@ -45,20 +45,11 @@ def _annual_revenue(view: View, given: Given) -> Floats:
     return np.where(view.orders >= _LEAST_ORDERS, ratio(mean_order * _YEAR_DAYS, mean_gap), np.nan)
 
 
-def _own(name: str, view: View, given: Given) -> Floats:
-    """A customer's own margin or years, the parameter where it has none."""
-    fallback = np.full(view.n, np.nan if given[name] is None else given[name])
-    if not view.has(name):
-        return fallback
-    own = view.of(name)
-    return np.where(np.isnan(own), fallback, own)
-
-
 def _classify(view: View, given: Given, frozen: Frozen) -> Classified:
     acquisition = np.full(view.n, _acquisition_cost(given))
     annual = _annual_revenue(view, given)
-    annual_margin = annual * _own("margin", view, given)
-    value = annual_margin * _own("years", view, given)
+    annual_margin = annual * own_or_given("margin", view, given)
+    value = annual_margin * own_or_given("years", view, given)
     figures: dict[str, npt.NDArray[Any]] = {
         "annual_revenue": annual,
         "lifetime_value": value,
@@ -94,12 +85,7 @@ def _columns_of(given: Given) -> tuple[Column, ...]:
 
 
 _COLUMNS = (
-    Column(
-        "margin",
-        "number",
-        Text("A customer's margin, 0 … 1; its last value counts.", "客户毛利率(0至1), 取最后一次的值。"),
-        is_needed=False,
-    ),
+    MARGIN,
     Column(
         "years",
         "number",

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from service.schemes.accumulations import Accumulation, LateOrders
+from service.schemes.measures import not_below
 from service.schemes.parameters import Parameter
 from service.schemes.scheme import Classified, Column, Figure, Frozen, Given, Scheme, SchemeClass, Text
 from service.schemes.view import View
@@ -57,10 +58,6 @@ def _summarise(view: View, found: Classified, given: Given, frozen: Frozen) -> d
     return {"due_orders": due, "late_orders": late, "late_share": late / due if due else None}
 
 
-def _contradiction(given: Given) -> str | None:
-    return "credit.ordinary is below credit.high." if given["ordinary"] < given["high"] else None
-
-
 SCHEME = Scheme(
     name="credit",
     title=Text("Credit: who pays in time", "信用: 谁按时付款"),
@@ -72,7 +69,7 @@ SCHEME = Scheme(
     accumulate=_accumulate,
     classify=_classify,
     summarise=_summarise,
-    contradiction=_contradiction,
+    contradiction=not_below("credit", "ordinary", "high"),
     columns=(
         Column("due_date", "time", Text("When the order is to be paid.", "应付款日期。")),
         Column("paid_date", "time", Text("When it was paid; missing while it is not.", "实际付款日期, 未付为空。")),

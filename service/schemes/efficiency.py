@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from service.schemes.accumulations import Accumulation, Sum
-from service.schemes.measures import ratio, sum_known, wanted_quantiles
+from service.schemes.measures import not_below, ratio, sum_known, wanted_quantiles
 from service.schemes.parameters import Parameter
 from service.schemes.scheme import Classified, Column, Figure, Frozen, Given, Scheme, SchemeClass, Text
 from service.schemes.view import View
@@ -77,10 +77,6 @@ def _summarise(view: View, found: Classified, given: Given, frozen: Frozen) -> d
     }
 
 
-def _contradiction(given: Given) -> str | None:
-    return "efficiency.ordinary is below efficiency.high." if given["ordinary"] < given["high"] else None
-
-
 SCHEME = Scheme(
     name="efficiency",
     title=Text("Efficiency: cost against revenue", "费效比: 成本与收入之比"),
@@ -121,6 +117,6 @@ SCHEME = Scheme(
         Figure("ratio", "float", Text("Cost ÷ revenue.", "成本÷收入。")),
         Figure("margin", "float", Text("Revenue − cost.", "收入−成本。")),
     ),
-    contradiction=_contradiction,
+    contradiction=not_below("efficiency", "ordinary", "high"),
     table=("monetary",),
 )

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from service.schemes.accumulations import Accumulation, AmountInWindow
+from service.schemes.measures import not_below, ratio
 from service.schemes.parameters import Parameter
 from service.schemes.scheme import Classified, Figure, Frozen, Given, Scheme, SchemeClass, Text
 from service.schemes.view import View
@@ -76,29 +77,24 @@ def _freeze(view: View, given: Given) -> Frozen:
 def _classify(view: View, given: Given, frozen: Frozen) -> Classified:
     assert view.tenure_days is not None
     recent, earlier = view.of("recent"), view.of("earlier")
-    ratio = np.full(view.n, np.nan)
-    np.divide(recent, earlier, out=ratio, where=earlier > 0)
+    change = ratio(recent, earlier)
     if given["relative"]:
-        ratio = ratio / (np.nan if frozen["shop_ratio"] is None else frozen["shop_ratio"])
+        change = change / (np.nan if frozen["shop_ratio"] is None else frozen["shop_ratio"])
     classes = np.full(view.n, -1, np.int64)
-    classes[ratio < given["steady"]] = _DECLINING
-    classes[ratio >= given["steady"]] = _STEADY
-    classes[ratio >= given["fast"]] = _FAST
+    classes[change < given["steady"]] = _DECLINING
+    classes[change >= given["steady"]] = _STEADY
+    classes[change >= given["fast"]] = _FAST
     classes[earlier <= 0] = _REACTIVATED
     classes[(earlier <= 0) & (recent <= 0)] = _INACTIVE
     classes[view.tenure_days < _looks_back(given)] = _NEW
     classes[~view.purchased] = -1
-    return Classified(classes, {"ratio": ratio, "recent": recent, "earlier": earlier})
+    return Classified(classes, {"ratio": change, "recent": recent, "earlier": earlier})
 
 
 def _summarise(view: View, found: Classified, given: Given, frozen: Frozen) -> dict[str, Any]:
     recent, earlier = float(found.figures["recent"].sum()), float(found.figures["earlier"].sum())
-    ratio = recent / earlier if earlier > 0 else None
-    return {"recent": recent, "earlier": earlier, "ratio": ratio, "shop_ratio": frozen["shop_ratio"]}
-
-
-def _contradiction(given: Given) -> str | None:
-    return "growth.fast is below growth.steady." if given["fast"] < given["steady"] else None
+    whole = recent / earlier if earlier > 0 else None
+    return {"recent": recent, "earlier": earlier, "ratio": whole, "shop_ratio": frozen["shop_ratio"]}
 
 
 SCHEME = Scheme(
@@ -139,6 +135,6 @@ SCHEME = Scheme(
         Figure("recent", "float", Text("Net spend in the last W days.", "最近W天净消费。")),
         Figure("earlier", "float", Text("Net spend in the W days compared with.", "对比的W天净消费。")),
     ),
-    contradiction=_contradiction,
+    contradiction=not_below("growth", "fast", "steady"),
     looks_back_days=_looks_back,
 )

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from service.schemes.accumulations import Accumulation, Last
+from service.schemes.measures import MARGIN, own_or_given
 from service.schemes.parameters import Parameter
-from service.schemes.scheme import Classified, Column, Figure, Frozen, Given, Scheme, SchemeClass, Text
+from service.schemes.scheme import Classified, Figure, Frozen, Given, Scheme, SchemeClass, Text
 from service.schemes.view import View
 
 __all__ = ["SCHEME"]
@@ -61,12 +62,9 @@ def _classify(view: View, given: Given, frozen: Frozen) -> Classified:
         mean_order[classes == 0] = frozen["mean_order"]
     rates = np.array([given[name] for name in _RATES])
     expected = np.where(known, rates[classes], np.nan) * mean_order
-    margin = np.full(view.n, np.nan if given["margin"] is None else given["margin"])
-    if view.has("margin"):
-        own = view.of("margin")
-        margin = np.where(np.isnan(own), margin, own)
-    elif given["margin"] is None:
+    if given["margin"] is None and not view.has("margin"):
         return Classified(classes, {"expected_revenue": expected})
+    margin = own_or_given("margin", view, given)
     return Classified(classes, {"expected_profit": expected * margin})
 
 
@@ -91,14 +89,7 @@ SCHEME = Scheme(
     freeze=_freeze,
     classify=_classify,
     summarise=_summarise,
-    columns=(
-        Column(
-            "margin",
-            "number",
-            Text("A customer's margin, 0 … 1; its last value counts.", "客户毛利率(0至1), 取最后一次的值。"),
-            False,
-        ),
-    ),
+    columns=(MARGIN,),
     parameters=(
         Parameter("prospect_rate", "number", 0.06, "Win rate of an offer to a prospect.", "潜在客户成交率。", 0, 1),
         Parameter(

@@ -8,6 +8,7 @@ import numpy as np
 
 from kernels.accumulators import MISSING
 from service.schemes.accumulations import Accumulation, Days
+from service.schemes.measures import not_below
 from service.schemes.parameters import Parameter
 from service.schemes.scheme import Classified, Figure, Frozen, Given, Scheme, SchemeClass, Text
 from service.schemes.view import View
@@ -79,12 +80,6 @@ def _summarise(view: View, found: Classified, given: Given, frozen: Frozen) -> d
     return {"mean_share": float(known.mean()) if len(known) else None}
 
 
-def _contradiction(given: Given) -> str | None:
-    if given["sustained"] < given["intermittent"]:
-        return "loyalty.sustained is below loyalty.intermittent."
-    return None
-
-
 SCHEME = Scheme(
     name="loyalty",
     title=Text("Loyalty: months with a purchase", "忠诚度: 有购买的月份"),
@@ -96,7 +91,7 @@ SCHEME = Scheme(
     accumulate=_accumulate,
     classify=_classify,
     summarise=_summarise,
-    contradiction=_contradiction,
+    contradiction=not_below("loyalty", "sustained", "intermittent"),
     parameters=(
         Parameter(
             "sustained", "number", 0.5, "From this share of months on: sustained.", "达到该月份占比为持续忠诚。", 0, 1

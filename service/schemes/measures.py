@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from proto.errors import ErrorCode, RequestError
+from service.schemes.scheme import Column, Given, Text
 from service.schemes.view import View
 
-__all__ = ["columns_found", "discount_share", "hold_to_fit", "ratio", "sum_known", "wanted_quantiles"]
+__all__ = [
+    "MARGIN",
+    "columns_found",
+    "discount_share",
+    "hold_to_fit",
+    "not_below",
+    "own_or_given",
+    "ratio",
+    "sum_known",
+    "wanted_quantiles",
+]
 
 Floats = npt.NDArray[np.float64]
+
+MARGIN = Column(
+    "margin",
+    "number",
+    Text("A customer's margin, 0 … 1; its last value counts.", "客户毛利率(0至1), 取最后一次的值。"),
+    is_needed=False,
+)
 
 
 def ratio(over: Floats, under: Floats) -> Floats:
@@ -29,6 +47,21 @@ def discount_share(discount: Floats, revenue: Floats) -> Floats:
     """
     let_off = np.abs(discount)
     return ratio(let_off, revenue + let_off)
+
+
+def own_or_given(name: str, view: View, given: Given) -> Floats:
+    """A customer's own value of a column, where it has none the parameter of that name; NaN without either."""
+    fallback = np.full(view.n, np.nan if given[name] is None else given[name])
+    if not view.has(name):
+        return fallback
+    own = view.of(name)
+    return np.where(np.isnan(own), fallback, own)
+
+
+def not_below(scheme: str, upper: str, lower: str) -> Callable[[Given], str | None]:
+    """The contradiction of a scheme whose one threshold must not be below another one."""
+    sentence = f"{scheme}.{upper} is below {scheme}.{lower}."
+    return lambda given: sentence if given[upper] < given[lower] else None
 
 
 def wanted_quantiles(values: Floats, shares: Sequence[float] | Floats) -> list[float] | None:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from kernels.purchase_days import months_of
 from service.schemes.accumulations import Accumulation, AmountsByMonth
+from service.schemes.measures import ratio
 from service.schemes.parameters import Parameter
 from service.schemes.scheme import Classified, Figure, Frozen, Given, Scheme, SchemeClass, Text
 from service.schemes.view import View
@@ -74,13 +75,12 @@ def _classify(view: View, given: Given, frozen: Frozen) -> Classified:
     assert view.orders is not None
     assert view.spend is not None
     peak, spend = frozen["peak_months"], view.spend
-    share = np.full(view.n, np.nan)
     if peak is None:
-        return Classified(np.full(view.n, -1), {"peak_share": share})
+        return Classified(np.full(view.n, -1), {"peak_share": np.full(view.n, np.nan)})
     in_peak = np.zeros(view.n)
     for month in peak:  # one by one: the sum of a row does not depend on how many rows there are
         in_peak += view.of("months")[:, month - 1]
-    np.divide(in_peak, spend, out=share, where=spend > 0)
+    share = ratio(in_peak, spend)
     classes = np.full(view.n, _ALL_YEAR, np.int64)
     if 0 < len(peak) < _MONTHS:
         classes[share >= given["most"]] = _PEAK

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from service.schemes.accumulations import Accumulation, Last
+from service.schemes.measures import not_below
 from service.schemes.parameters import Parameter
 from service.schemes.scheme import Classified, Column, Figure, Frozen, Given, Scheme, SchemeClass, Text
 from service.schemes.view import View
@@ -64,10 +65,6 @@ def _summarise(view: View, found: Classified, given: Given, frozen: Frozen) -> d
     return {"share": ours / total if total > 0 else None, "spent_elsewhere": total - ours}
 
 
-def _contradiction(given: Given) -> str | None:
-    return "wallet.strategic is below wallet.ordinary." if given["strategic"] < given["ordinary"] else None
-
-
 SCHEME = Scheme(
     name="wallet",
     title=Text("Share of wallet", "钱包份额"),
@@ -80,7 +77,7 @@ SCHEME = Scheme(
     accumulate=_accumulate,
     classify=_classify,
     summarise=_summarise,
-    contradiction=_contradiction,
+    contradiction=not_below("wallet", "strategic", "ordinary"),
     columns=(
         Column(
             "category_spend",
