@@ -42,6 +42,8 @@ __all__ = [
 
 FORMAT_VERSION = 1
 SCORE_QUANTILES = 1010
+MOST_DISTANT = 1e150
+"""Coordinates beyond have no finite square, and so no distance."""
 
 
 class _Part(BaseModel):
@@ -194,6 +196,8 @@ class Model(_Part):
             edges = feature.quantiles
             if len(feature.shares) != len(edges) + 1:
                 raise ValueError(f"{feature.name} has {len(feature.shares)} shares for {len(edges)} quantiles")
+            if feature.spread and not feature.weight * max(1.0, abs(feature.centre)) / feature.spread <= MOST_DISTANT:
+                raise ValueError(f"the spread of {feature.name} is too small to divide by")
             if not _ascends(edges):
                 raise ValueError(f"quantiles of {feature.name} do not ascend")
         for i, segment in enumerate(self.segments):
@@ -201,6 +205,8 @@ class Model(_Part):
                 raise ValueError(f"segment {i} has the id {segment.id}")
             if len(segment.centroid) != d:
                 raise ValueError(f"segment {i} has {len(segment.centroid)} coordinates for {d} features")
+            if not all(abs(coordinate) <= MOST_DISTANT for coordinate in segment.centroid):
+                raise ValueError(f"segment {i} lies too far away")
         if not _ascends(self.score_quantiles):
             raise ValueError("score_quantiles do not ascend")
         if (self.aggregation is None) != (self.input == "customers"):
