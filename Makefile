@@ -6,6 +6,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11 p
 VENV := .venv
 BIN := $(VENV)/bin
 LOAD_VENV := .venv-load
+SCHEMA_VENV := .venv-schemathesis
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --generate-hashes --custom-compile-command "make lock" $(OPTIONS)
@@ -21,7 +22,7 @@ SCHEMES ?=
 OPTIONS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test check contract bench load reliability fuzz format lock setup clean
+.PHONY: help demo serve test check contract bench load reliability fuzz schemathesis format lock setup clean
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -59,6 +60,9 @@ reliability: $(VENV)/.installed-dev ## Overload, slow clients, faults, soak …:
 fuzz: $(VENV)/.installed-dev ## Send mutated bodies to a live service under 1 GB: N=200000 (20 minutes), QUICK=1
 	@$(BIN)/python -m loadtests.fuzz --bodies $(N) $(if $(QUICK),--quick) $(OPTIONS)
 
+schemathesis: $(VENV)/.installed-dev $(SCHEMA_VENV)/.installed ## Hold a live service to the OpenAPI document it publishes: QUICK=1
+	@$(BIN)/python -m loadtests.fuzz.published --schemathesis $(SCHEMA_VENV)/bin/schemathesis $(if $(QUICK),--quick) $(OPTIONS)
+
 format: $(VENV)/.installed-dev ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -69,11 +73,12 @@ lock: $(VENV)/.installed-dev ## Pin every package by hash; OPTIONS=--upgrade for
 	$(LOCK) --extra cli --extra telemetry --constraint requirements-dev.lock --output-file requirements.lock pyproject.toml
 	$(LOCK) --group build --constraint requirements-dev.lock --output-file requirements-build.lock
 	$(LOCK) --group load --output-file requirements-load.lock
+	$(LOCK) --group schemathesis --output-file requirements-schemathesis.lock
 
 setup: $(VENV)/.installed-dev ## Install everything into .venv
 
 clean: ## Remove .venv and fetched data
-	rm -rf $(VENV) $(LOAD_VENV) .demo
+	rm -rf $(VENV) $(LOAD_VENV) $(SCHEMA_VENV) .demo
 
 # What the service and the command line need, and the project itself, in place.
 $(VENV)/.installed: requirements.lock requirements-build.lock pyproject.toml | $(BIN)/python
@@ -97,6 +102,13 @@ $(LOAD_VENV)/.installed: requirements-load.lock | $(BIN)/python
 	@echo "Installing the load tool into $(LOAD_VENV) …"
 	@$(BIN)/python -m venv $(LOAD_VENV)
 	@$(LOAD_VENV)/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-load.lock
+	@touch $@
+
+# Schemathesis by itself, for the same reason.
+$(SCHEMA_VENV)/.installed: requirements-schemathesis.lock | $(BIN)/python
+	@echo "Installing schemathesis into $(SCHEMA_VENV) …"
+	@$(BIN)/python -m venv $(SCHEMA_VENV)
+	@$(SCHEMA_VENV)/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements-schemathesis.lock
 	@touch $@
 
 $(BIN)/python:

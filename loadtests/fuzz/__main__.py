@@ -1,7 +1,7 @@
 """`make fuzz`: mutated bodies against a live service under a memory limit.
 
 python -m loadtests.fuzz [--bodies N] [--seconds S] [--seed S] [--clients C] [--format NAME] [--only NUMBER]
-    [--corpus FOLDER]
+    [--corpus FOLDER [--replay]]
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 
 from loadtests.fuzz.arrow_mutators import stream_of
-from loadtests.fuzz.cases import FORMATS, case, plain_case
+from loadtests.fuzz.cases import FORMATS, MEDIA, Case, case, plain_case
 from loadtests.fuzz.client import DEADLINE_SECONDS, Connection
 from loadtests.fuzz.report import rows_of
 from loadtests.fuzz.seeds import PEOPLE_OPTIONS, Seeds, people, shop
@@ -35,6 +35,8 @@ REPOSITORY = Path(__file__).parents[2]
 LIMIT_BYTES = 1 << 30
 WARM_UP = 400
 SETTLE_SECONDS = 10
+TARGETS = ("/v1/segment?k=2&n_init=1", "/v1/fit?k=2&n_init=1", "/v1/score?model=shop&as_of=2026-05-01")
+"""Of a body that is replayed."""
 # The memory budget that a container of this size would have by itself.
 SETTINGS = {"LOG_LEVEL": "warning", "ACCESS_LOG": "false", "MEMORY_BUDGET_BYTES": str(LIMIT_BYTES * 7 // 10)}
 
@@ -123,8 +125,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--format", default=",".join(FORMATS), help="formats, with commas")
     parser.add_argument("--only", type=int, help="sends this case alone and prints it")
     parser.add_argument("--corpus", type=Path, help="folder with further bodies in folders named as the formats")
+    parser.add_argument("--replay", action="store_true", help="sends every body of the corpus as it is, and ends")
     parser.add_argument("--quick", action="store_true", help="written into .demo/reliability, apart from the results")
     args = parser.parse_args(arguments)
+    if args.replay and args.corpus is None:
+        parser.error("--replay sends a corpus; name its folder with --corpus")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "models").mkdir()
@@ -134,12 +139,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with running_server(log, MODELS=str(folder / "models"), **SETTINGS) as server:
             if args.only is not None:
                 return _send_one(args, server, models, log)
+            if args.replay:
+                return _replay(args.corpus, server)
             figures = fuzz(args, server, models, log)
     rows = rows_of(figures)
     for row in rows:
         print(f"{'pass' if row.passed else 'SHORT'}  {row.what}: {row.found}")
     print(f"written: {save('hostile', rows, figures, quick=args.quick)}/hostile.json")
     return 0 if all(row.passed for row in rows) else 1
+
+
+def _replay(folder: Path, server: Running) -> int:
+    """Sends every body of the corpus to every endpoint, whole and in chunks; prints what is wrong."""
+    connection, n_sent, n_faults = Connection(server.port), 0, 0
+    for form in FORMATS:
+        for number, body in enumerate(_corpus(folder, form)):
+            for target in TARGETS:
+                for chunk_bytes in (0, 100):
+                    sent = Case(number, form, target, [("Content-Type", MEDIA[form])], body, chunk_bytes, None)
+                    verdict = connection.send(sent)
+                    n_sent += 1
+                    if verdict.fault:
+                        n_faults += 1
+                        print(f"{form} {number} {target}: {verdict}")
+    print(f"{n_sent:,} sent, {n_faults} answered wrongly; the service is {'alive' if _is_alive(server) else 'gone'}")
+    return 0 if n_sent and not n_faults and _is_alive(server) else 1
 
 
 def _send_one(args: argparse.Namespace, server: Running, models: dict[str, Any], log: Path) -> int:

@@ -20,11 +20,11 @@ from loadtests.fuzz.havoc import havoc
 from loadtests.fuzz.seeds import PEOPLE_OPTIONS, Seeds, as_text, hostile_model
 from loadtests.fuzz.text_mutators import mutated_csv, mutated_json
 
-__all__ = ["FORMATS", "Case", "case", "plain_case"]
+__all__ = ["FORMATS", "MEDIA", "Case", "case", "plain_case"]
 
 FORMATS = ("arrow", "json", "csv", "parquet")
 MAX_BYTES = 2 << 20
-_MEDIA = {
+MEDIA = {
     "arrow": "application/vnd.apache.arrow.stream",
     "json": "application/json",
     "csv": "text/csv",
@@ -103,7 +103,7 @@ def plain_case(rng: random.Random, number: int, form: str, seeds: Seeds) -> Case
         if endpoint != "score":
             options["features"] = PEOPLE_OPTIONS.removeprefix("features=")
     body = _plain_body(form, table, seeds.csv[0 if is_shop else 1])
-    headers = [("Content-Type", _MEDIA[form])]
+    headers = [("Content-Type", MEDIA[form])]
     return Case(number, form, f"/v1/{endpoint}?{urlencode(options)}", headers, body, rng.choice((0, 0, 1000)), None)
 
 
@@ -124,9 +124,9 @@ def case(seed: int, number: int, form: str, seeds: Seeds, corpus: Sequence[bytes
     rng = random.Random(f"{seed}/{form}/{number}")
     endpoint = rng.choices(("segment", "fit", "score"), (35, 20, 45))[0]
     body = _body(rng, form, seeds, inline=rng.random() < 0.06, corpus=corpus)
-    headers = [("Content-Type", _MEDIA[form] if rng.random() < 0.97 else rng.choice((*_MEDIA.values(), *_ODD_TYPES)))]
+    headers = [("Content-Type", MEDIA[form] if rng.random() < 0.97 else rng.choice((*MEDIA.values(), *_ODD_TYPES)))]
     if rng.random() < 0.2:
-        headers.append(("Accept", rng.choice(_ODD_ACCEPTS if rng.random() < 0.2 else tuple(_MEDIA.values())[:3])))
+        headers.append(("Accept", rng.choice(_ODD_ACCEPTS if rng.random() < 0.2 else tuple(MEDIA.values())[:3])))
     if rng.random() < 0.03:
         headers.append(
             (rng.choice(("X-Request-ID", "X-Odd", "Range", "Cookie")), rng.choice(("\xff\xfe", "a" * 200, "")))

@@ -1,6 +1,7 @@
 """Coverage-guided fuzzing of the readers, in process: finds bodies that mutations alone do not; `make fuzz` sends them.
 
-python -m loadtests.fuzz.guided arrow --seconds 600, then make fuzz OPTIONS="--corpus .demo/corpus"
+python -m loadtests.fuzz.guided arrow --seconds 600, then make fuzz OPTIONS="--corpus .demo/corpus"; with
+--replay as well each body is sent as it is
 
 It needs atheris (libFuzzer for Python, Linux only), which is no part of the development environment: .venv/bin/pip
 install atheris. Anything but a refusal ends it, and leaves the body in a file crash-….
