@@ -21,6 +21,7 @@ from service.metrics import Metrics
 from service.turns import busy
 
 __all__ = [
+    "GROUP_BYTES",
     "Budget",
     "Reservation",
     "available_memory",
@@ -56,6 +57,8 @@ _FINISHED_BYTES = 320
 _FEATURE_BYTES = 40
 """A customer's, for every feature more: raw, standardised, and as told in the summary."""
 _REPLY_ROW_BYTES, _REPLY_ROWS = 500, 65_536  # one piece in the making, one on its way; JSON's are 250 bytes a row
+GROUP_BYTES = 150_000
+"""A group's model and summary, as objects and as JSON, with partition_by."""
 
 
 def available_memory(cgroup: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int:

@@ -18,7 +18,7 @@ from proto.schemas import Plan, output_schema, resolve
 from proto.summary import Summary
 from proto.wishes import NO_WISHES
 from service.audience import audience_of
-from service.budget import Reservation
+from service.budget import GROUP_BYTES, Reservation
 from service.customer_values import CustomerValues, TableValues
 from service.customers_intake import CustomersIntake
 from service.features import check_feature_options
@@ -220,6 +220,8 @@ class Job:
         self._memory.set("table", 0)
         options, is_fit = self.options, not isinstance(self.options, ScoreOptions)
         if self._partition is not None:
+            assert population.groups is not None
+            self._memory.set("groups", GROUP_BYTES * len(population.groups.names))
             return by_group(population, self._partition, self._model, self._team, self._answer, is_fit=is_fit)
         assert not isinstance(self._model, Bundle)
         outcome = self._answer(population, self._model)

@@ -127,7 +127,7 @@ def test_a_small_container_leaves_room_for_what_allocators_keep(
 N = 30_000
 
 
-def rows(ids: str) -> pa.Table:
+def rows(ids: str, *, groups: bool = False) -> pa.Table:
     numbers = np.arange(N)
     texts = pa.array([f"customer-with-a-long-name-{i}" for i in range(N)])
     return pa.table(
@@ -135,6 +135,7 @@ def rows(ids: str) -> pa.Table:
             "customer_id": pa.array(numbers * 1_000_003) if ids == "integers" else texts,
             "timestamp": pa.array(1_767_225_600_000_000 + numbers).cast(pa.timestamp("us", "UTC")),
             "amount": pa.array((numbers % 997).astype(np.float64)),
+            **({"region": pa.array((numbers % 40).astype(np.int16))} if groups else {}),
         }
     )
 
@@ -155,23 +156,26 @@ def body_of(table: pa.Table, media: Media) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("media", "ids", "occasion"),
+    ("media", "ids", "occasion", "unit"),
     [
-        (Media.ARROW, "integers", "row"),
-        (Media.ARROW, "integers", "time"),
-        (Media.ARROW, "texts", "row"),
-        (Media.ARROW, "texts", "time"),
-        (Media.JSON, "texts", "row"),
-        (Media.CSV, "texts", "row"),
-        (Media.PARQUET, "texts", "row"),
+        (Media.ARROW, "integers", "row", None),
+        (Media.ARROW, "integers", "time", None),
+        (Media.ARROW, "texts", "row", None),
+        (Media.ARROW, "texts", "time", None),
+        (Media.JSON, "texts", "row", None),
+        (Media.CSV, "texts", "row", None),
+        (Media.PARQUET, "texts", "row", None),
+        (Media.ARROW, "texts", "row", "row"),
+        (Media.ARROW, "integers", "time", "customer"),
     ],
 )
-def test_reservations_cover_what_a_request_takes(media: Media, ids: str, occasion: str) -> None:
+def test_reservations_cover_what_a_request_takes(media: Media, ids: str, occasion: str, unit: str | None) -> None:
     """Of all that Python and numpy allocate, and of what pyarrow holds at the end of each piece."""
-    body, team = body_of(rows(ids), media), ThreadTeam(1)
+    body, team = body_of(rows(ids, groups=unit is not None), media), ThreadTeam(1)
     budget = Budget(1 << 32)
     memory = budget.reservation()
-    options = parse_options(SegmentOptions, [("k", "2"), ("n_init", "1"), ("occasion", occasion)])
+    parted = [] if unit is None else [("partition_by", "region"), ("unit", unit)]
+    options = parse_options(SegmentOptions, [("k", "2"), ("n_init", "1"), ("occasion", occasion), *parted])
     work = Work(
         options,
         media,
