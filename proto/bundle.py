@@ -23,6 +23,7 @@ __all__ = [
     "Bundle",
     "Partition",
     "dump_any",
+    "households_of",
     "load_any",
     "partition_of",
     "seal_bundle",
@@ -85,6 +86,13 @@ def partition_of(options: FitOptions | SegmentOptions | ScoreOptions, model: Any
     if not isinstance(options, ScoreOptions):
         return None if options.partition_by is None else Partition(options.partition_by, options.unit)
     return Partition(model.partition_by, model.unit) if isinstance(model, Bundle) else None
+
+
+def households_of(options: FitOptions | SegmentOptions | ScoreOptions, model: Model | None) -> str | None:
+    """The column that names the households, from the model that scores or from the options; None: no rollup."""
+    if isinstance(options, ScoreOptions) and model is not None:
+        return None if model.aggregation is None else model.aggregation.rollup
+    return options.rollup
 
 
 def shared_of(model: AnyModel | None) -> Model | None:

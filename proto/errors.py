@@ -31,6 +31,7 @@ class ErrorCode(StrEnum):
     REFUNDS = "refunds"
     OVERFLOW = "overflow"
     DUPLICATE_CUSTOMER = "duplicate_customer"
+    TWO_HOUSEHOLDS = "two_households"
     NO_CUSTOMERS = "no_customers"
     TOO_FEW_POINTS = "too_few_points"
     TOO_MANY_GROUPS = "too_many_groups"
@@ -92,6 +93,7 @@ TITLES: dict[ErrorCode, str] = {
     ErrorCode.REFUNDS: "There are refunds, and refunds=error asks for none",
     ErrorCode.OVERFLOW: "A sum does not fit its type",
     ErrorCode.DUPLICATE_CUSTOMER: "A customer appears more than once",
+    ErrorCode.TWO_HOUSEHOLDS: "A customer is in two households",
     ErrorCode.NO_CUSTOMERS: "There are no customers to fit",
     ErrorCode.TOO_FEW_POINTS: "There are fewer distinct customers than segments",
     ErrorCode.TOO_MANY_GROUPS: "The column to part by has too many values",

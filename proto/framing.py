@@ -100,11 +100,12 @@ class ArrowFramer:
     """Cuts an Arrow stream into whole messages as its bytes arrive, and refuses a message by what it declares.
 
     A message's memory is taken once, at its declared size, after its header passed the limits. A stream may end
-    without its end marker, as pyarrow accepts, but only between messages.
+    without its end marker, as pyarrow accepts, but only between messages. Up to `n_streams` may follow one another, all
+    but the last with their end marker.
     """
 
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+    def __init__(self, limits: Limits, n_streams: int = 1) -> None:
+        self._limits, self._n_left = limits, n_streams
         self._order = _Order()
         self._head = bytearray()  # prefix and metadata of the message under way
         self._header: Header | None = None
@@ -124,9 +125,18 @@ class ArrowFramer:
             raise over("max_body_bytes", self._total, self._limits.max_body_bytes, "Send less data at once.")
         while rest:
             if self._ended:
-                raise damaged(f"{len(rest):,} bytes or more follow its end; send one stream")
+                self._begin_next(rest)
             rest = self._fill(rest, frames) if self._header is not None else self._begin(rest, frames)
         return frames
+
+    def _begin_next(self, rest: memoryview) -> None:
+        """Another stream follows, where one may."""
+        if self._n_left <= 1:
+            raise damaged(
+                f"{len(rest):,} bytes or more follow its end; send one stream (rollup= allows a mapping ahead)"
+            )
+        self._n_left -= 1
+        self._order, self._ended = _Order(), False
 
     def _begin(self, rest: memoryview, frames: list[Frame]) -> memoryview:
         """Collects prefix and metadata; allocates the message once both are there."""
@@ -237,5 +247,5 @@ def check_stream(body: memoryview, limits: Limits) -> int:
     if not order.seen:
         raise _truncated(_EMPTY)
     if position < end:
-        raise damaged(f"{end - position:,} bytes follow its end; send one stream")
+        raise damaged(f"{end - position:,} bytes follow its end; send one stream (rollup= allows a mapping ahead)")
     return decompressed

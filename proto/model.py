@@ -46,6 +46,11 @@ MOST_DISTANT = 1e150
 """Coordinates beyond have no finite square, and so no distance."""
 
 
+def is_none(value: object) -> bool:
+    """For fields that are left out where there is nothing to say, so that models of before keep their ids."""
+    return value is None
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -67,6 +72,11 @@ class Aggregation(_Part):
     refunds: Literal["net", "drop", "error"]
     monetary: Literal["sum", "mean"]
     whole_days: bool
+    rollup: str | None = Field(
+        default=None,
+        exclude_if=is_none,
+        description="the column of the households that were fitted; left out where customers were",
+    )
 
 
 class Feature(_Part):
@@ -132,11 +142,6 @@ class KSearch(_Part):
     customers: int = Field(description="in the sample that the candidates were compared on")
     candidates: list[KCandidate]
     k: int
-
-
-def is_none(value: object) -> bool:
-    """For fields that are left out where there is nothing to say, so that models of before keep their ids."""
-    return value is None
 
 
 class FittedOn(_Part):

@@ -46,7 +46,7 @@ __all__ = [
 ]
 
 INPUT_COLUMNS = ("customer_id", "timestamp", "amount", "order_id")
-AGGREGATION_OPTIONS = ("tz", "window", "occasion", "refunds", "monetary", "whole_days")
+AGGREGATION_OPTIONS = ("tz", "window", "occasion", "refunds", "monetary", "whole_days", "rollup")
 """How transactions become customers; with as_of, what has no effect on a customers table."""
 OutputField = Literal[
     "customer_id",
@@ -67,6 +67,7 @@ OUTPUT_FIELDS: tuple[str, ...] = get_args(OutputField)
 MAX_SEGMENTS = 256
 EXACT_SEED = 2**53 - 1  # seeds live in the model's JSON, where larger integers lose digits
 
+Rollup = Annotated[str, Field(min_length=1, max_length=200)]
 FieldNames = Annotated[list[OutputField], BeforeValidator(split_fields)]
 
 
@@ -156,6 +157,12 @@ class _Fitting(_Options):
         default="sum", description="Monetary value: the net sum, or the mean per occasion."
     )
     whole_days: bool = Field(default=False, description="Floor recency to whole days.")
+    rollup: Rollup | None = Field(
+        default=None,
+        description="Column of the households: aggregate and fit those. Rows of the reply are their members. Arrow and "
+        "JSON may send a mapping of members to households instead of the column.",
+        json_schema_extra={"format": "column"},
+    )
     features: Features | None = Field(
         default=None,
         description="What to segment by; a leading - means smaller is better. Default: "
@@ -216,6 +223,15 @@ class _Fitting(_Options):
                 "must be known when they arrive.",
                 option="as_of",
                 found="max",
+            )
+        if self.rollup is not None and self.partition_by is not None:
+            raise RequestError(
+                ErrorCode.CONFLICTING_OPTIONS,
+                f"rollup={self.rollup} segments households, whose members may be in different groups of "
+                f"partition_by={self.partition_by}; ask for one of the two. where={self.partition_by}=... takes one "
+                "group at a time.",
+                option="rollup",
+                found=self.partition_by,
             )
         if self.ahp is not None:
             if self.weights is not None:
@@ -284,6 +300,9 @@ class ScoreOptions(_Options, _Reply):
     refunds: Refunds | None = Field(default=None, description="Fixed by the model.")
     monetary: Literal["sum", "mean"] | None = Field(default=None, description="Fixed by the model.")
     whole_days: bool | None = Field(default=None, description="Fixed by the model.")
+    rollup: Rollup | None = Field(
+        default=None, description="Fixed by the model.", json_schema_extra={"format": "column"}
+    )
     features: Features | None = Field(
         default=None, description="Fixed by the model.", json_schema_extra={"format": "name,…"}
     )

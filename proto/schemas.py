@@ -35,6 +35,7 @@ __all__ = [
     "Wanted",
     "assign",
     "check_schema",
+    "id_type_of",
     "output_schema",
     "plan_of",
     "resolve",
@@ -152,6 +153,14 @@ def _typed(schema: pa.Schema, column: str, part: str, fits: Callable[[pa.DataTyp
     )
 
 
+def id_type_of(schema: pa.Schema, column: str, part: str) -> pa.DataType:
+    """The type of a column of ids as the reply has it; RequestError(WRONG_TYPE) where it holds none."""
+    id_type = _typed(schema, column, part, _is_id, _ID)
+    if pt.is_dictionary(id_type):
+        id_type = id_type.value_type
+    return pa.utf8() if id_type.id == pa.string_view().id else id_type
+
+
 def resolve(schema: pa.Schema, options: Options, model: Model | None = None, wishes: Wishes = NO_WISHES) -> Plan:
     """The plan for data of this schema: `assign`, then the type of each column that plays a part."""
     return plan_of(schema, assign(schema.names, options, model, wishes))
@@ -159,11 +168,7 @@ def resolve(schema: pa.Schema, options: Options, model: Model | None = None, wis
 
 def plan_of(schema: pa.Schema, roles: Roles) -> Plan:
     """The roles with the types they have in `schema`; RequestError(WRONG_TYPE) says column, found and wanted."""
-    id_type = _typed(schema, roles.customer_id, "customer_id", _is_id, _ID)
-    if pt.is_dictionary(id_type):
-        id_type = id_type.value_type
-    if id_type.id == pa.string_view().id:
-        id_type = pa.utf8()
+    id_type = id_type_of(schema, roles.customer_id, "customer_id")
     time_type = amount_type = None
     if roles.timestamp is not None:
         time_type = _typed(schema, roles.timestamp, "timestamp", _is_time, _TIME)

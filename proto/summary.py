@@ -15,6 +15,7 @@ __all__ = [
     "Drift",
     "GroupSummary",
     "PartitionSummary",
+    "RollupSummary",
     "SchemeClassSummary",
     "SchemeSummary",
     "SegmentSummary",
@@ -147,6 +148,24 @@ class PartitionSummary(_Part):
     customers_without_group: int = Field(description="no value in that column: segment −1")
 
 
+class RollupSummary(_Part):
+    """What `rollup=` made of members and households."""
+
+    column: str = Field(description="that names the households")
+    source: Literal["column", "mapping"] = Field(description="where the households come from")
+    households: int
+    members: int = Field(description="rows of the reply, before an audience is chosen among them")
+    members_without_household: int = Field(description="of these; no segment, no score, in no share")
+    members_left_out: int = Field(description="not returned: none of their rows counts")
+    rows_without_household: int
+    mapped_members: int | None = Field(
+        default=None, exclude_if=is_none, description="members that the mapping gives a household"
+    )
+    mapped_without_rows: int | None = Field(
+        default=None, exclude_if=is_none, description="of these, those that have no row"
+    )
+
+
 class Summary(_Part):
     """`segserve.summary`."""
 
@@ -166,6 +185,7 @@ class Summary(_Part):
         exclude_if=is_none,
         description="with partition_by, whose groups have the segments, drift and schemes that else stand here",
     )
+    rollup: RollupSummary | None = Field(default=None, exclude_if=is_none)
     warnings: list[Notice] = []
     schemes: dict[str, SchemeSummary] | None = Field(
         default=None,

@@ -20,6 +20,7 @@ from proto.framing import ArrowFramer, Frame, check_stream
 from proto.limits import Limits, over
 from proto.media import Shape
 from proto.schemas import MODEL_KEY, Wanted, check_schema
+from service.mapping import MemberMapping
 
 __all__ = ["ArrowReader", "canonical", "canonical_schema", "read_arrow", "validated"]
 
@@ -149,16 +150,37 @@ def _start(schema: pa.Schema, wanted: Wanted) -> tuple[tuple[str, ...], pa.Schem
     return sources, schema, views, model
 
 
-class ArrowReader:
-    """A Reader of Arrow streams."""
+def names_of(schema: pa.Schema) -> list[str]:
+    """The columns' names; RequestError where they are no text."""
+    try:
+        names: list[str] = schema.names
+    except UnicodeDecodeError as error:
+        raise _unreadable(error) from None
+    return names
 
-    def __init__(self, wanted: Wanted, limits: Limits) -> None:
+
+_ONLY_MAPPING = (
+    "There is a mapping of customers to households, and no transactions behind it. Send them in the same body, as a "
+    "second Arrow stream right behind the end of the first."
+)
+_TWO_STREAMS = (
+    "A second Arrow stream follows the data. Only a mapping may go ahead of transactions, with the two columns "
+    "customer_id and the one that rollup= names."
+)
+
+
+class ArrowReader:
+    """A Reader of Arrow streams: the data, and ahead of it the mapping of households, where there may be one."""
+
+    def __init__(self, wanted: Wanted, limits: Limits, mapping: MemberMapping | None = None) -> None:
         self.schema: pa.Schema | None = None
         self.model: bytes | dict[str, Any] | None = None
         self.shape: Shape = "rows"
         self._wanted = wanted
         self._limits = limits
-        self._framer = ArrowFramer(limits)
+        self._mapping = mapping if mapping is not None and mapping.column is not None else None
+        self._framer = ArrowFramer(limits, 1 if self._mapping is None else 2)
+        self._is_mapping = False
         self._frames = _Frames()
         self._stream: Any = None
         self._views = False
@@ -167,11 +189,16 @@ class ArrowReader:
         return self._framer.feed(chunk)
 
     def finish(self) -> list[Frame]:
-        return self._framer.finish()
+        frames = self._framer.finish()
+        return frames if self._mapping is None else [*frames, Frame("end", None, 0)]
 
     def decode(self, piece: Frame) -> Iterator[pa.RecordBatch]:
         if piece.kind == "schema":
             self._begin(piece.data)
+            return
+        if piece.kind == "end":
+            if self.schema is None:
+                raise RequestError(ErrorCode.TRUNCATED_BODY, _ONLY_MAPPING)
             return
         self._frames.push(piece.data)
         if piece.kind == "batch":
@@ -179,21 +206,40 @@ class ArrowReader:
                 batch = self._stream.read_next_batch()
             except _READ_ERRORS as error:
                 raise _unreadable(error) from None
-            yield validated(batch, self._limits, views=self._views)
+            batch = validated(batch, self._limits, views=self._views)
+            if self._is_mapping:
+                assert self._mapping is not None
+                self._mapping.add(batch)
+            else:
+                yield batch
 
     def _begin(self, data: pa.Buffer) -> None:
         try:
             schema = pa.ipc.read_schema(data)
         except _READ_ERRORS as error:
             raise _unreadable(error) from None
-        sources, self.schema, self._views, self.model = _start(schema, self._wanted)
+        if self.schema is not None:
+            raise RequestError(ErrorCode.MALFORMED_BODY, _TWO_STREAMS)
+        self._is_mapping = self._mapping is not None and self._mapping.takes(names_of(schema))
+        if self._is_mapping:
+            sources = tuple(schema.names)
+            self._begin_mapping(schema, sources)
+        else:
+            sources, self.schema, self._views, self.model = _start(schema, self._wanted)
         # Columns that play no part are neither decompressed nor validated.
         fields = sorted(schema.get_field_index(name) for name in sources)
+        self._frames = _Frames()  # what may be left of a stream ahead is not read
         self._frames.push(data)
         try:
             self._stream = pa.ipc.open_stream(self._frames, options=pa.ipc.IpcReadOptions(included_fields=fields))
         except _READ_ERRORS as error:
             raise _unreadable(error) from None
+
+    def _begin_mapping(self, schema: pa.Schema, sources: tuple[str, ...]) -> None:
+        assert self._mapping is not None
+        check_schema(schema)
+        plain, self._views = canonical_schema(schema, sources)
+        self._mapping.begin(plain)
 
     def close(self) -> None:
         self._frames.close()

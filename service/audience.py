@@ -26,7 +26,7 @@ from proto.errors import ErrorCode, RequestError
 from proto.model import Model
 from proto.summary import AudienceSummary
 from service import columns as cols
-from service.outcome import Outcome, reply_labels, rfm_cuts
+from service.outcome import Outcome, WholeColumn, reply_labels, rfm_cuts
 from service.population import Population
 from service.scoring import Scored
 
@@ -58,14 +58,18 @@ def audience_of(outcome: Outcome, options: AudienceOptions, values: dict[str, Fl
     in_tiers = None if options.tiers is None else _has_tier(outcome, options.tiers)
     found = choose(outcome.population, outcome.scored, outcome.model, options, values, in_tiers)
     assert outcome.schema is not None
-    of_schemes: dict[str, pa.Array] = {}
+    of_schemes: dict[str, WholeColumn] = {name: whole.take(found.places) for name, whole in outcome.extra.items()}
     for scheme in outcome.scheme_columns:
-        for one in scheme.fields:
+        for one in (one for one in scheme.fields if one.name not in of_schemes):
             column = scheme.of(one.name, found.places)
             assert column is not None
             of_schemes[one.name] = column
+    households = None if outcome.households is None else outcome.households[found.places]
+    # What is expected of a household is expected once, however many of its members are reached.
+    n = found.summary.reached
+    counted = np.arange(n) if households is None else np.unique(households[:n], return_index=True)[1]
     expected = {
-        name: pc.sum(of_schemes[f"lifecycle_{name}"][: found.summary.reached], min_count=0).as_py()
+        name: pc.sum(of_schemes[f"lifecycle_{name}"].take(counted).slice(0, len(counted)), min_count=0).as_py()
         for name in ("expected_revenue", "expected_profit")
         if f"lifecycle_{name}" in of_schemes
     }
@@ -79,6 +83,7 @@ def audience_of(outcome: Outcome, options: AudienceOptions, values: dict[str, Fl
         schema=pa.schema([*outcome.schema, *AUDIENCE_FIELDS, *([_HELD_OUT] if options.with_holdout else [])]),
         scheme_columns=(),
         extra=of_schemes | found.columns,
+        households=households,
     )
 
 
@@ -280,7 +285,9 @@ def _has_tier(outcome: Outcome, wanted: list[str]) -> Bools:
     unknown = next((name for name in wanted if name not in tiers.codes), None)
     if unknown is not None:
         raise _unknown("tiers", unknown, tiers.codes, "tier")
-    return tiers.has_class(wanted)
+    holds = tiers.has_class(wanted)
+    homes = outcome.households
+    return holds if homes is None else holds[np.maximum(homes, 0)] & (homes >= 0)
 
 
 def _unknown(option: str, found: str, known: list[str], what: str) -> RequestError:

@@ -14,7 +14,7 @@ import math
 import uuid
 from collections.abc import Callable, Mapping
 from fractions import Fraction
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +26,7 @@ from proto.errors import ErrorCode, RequestError
 from proto.instants import NANOSECONDS_PER_DAY, instant_ns
 from proto.where import All, Comparison, Expression, Not, Operator, Value, columns_of, number_of, parse_where, source_of
 
-__all__ = ["RowFilter"]
+__all__ = ["RowFilter", "RowMask"]
 
 Bools = npt.NDArray[np.bool_]
 Predicate = Callable[[pa.Array], pa.Array]
@@ -44,6 +44,17 @@ _COMPARE: dict[str, Callable[[pa.Array, pa.Scalar], pa.Array]] = {
 _UNKNOWN = pa.scalar(None, pa.bool_())
 _EPOCH_DAYS = dt.date(1970, 1, 1).toordinal()
 _UNIT_NS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
+
+
+class RowMask(Protocol):
+    """What says which rows of a batch take part."""
+
+    @property
+    def text(self) -> str:
+        """As it was asked for."""
+
+    def mask(self, batch: pa.RecordBatch) -> Bools | None:
+        """Which rows to keep, bool[n]; None: all of them. In any thread."""
 
 
 class RowFilter:

@@ -15,6 +15,7 @@ from proto.limits import Limits, over
 from proto.media import Shape
 from proto.roles import MAX_COLUMNS, ValueKind
 from proto.schemas import Wanted
+from service.mapping import MemberMapping
 from service.text_values import bad_value, time_form, times
 
 __all__ = ["JsonReader", "count_containers", "read_json"]
@@ -63,12 +64,17 @@ def _loads(body: bytes | memoryview, limits: Limits) -> Any:
         raise _malformed(f"The body is not JSON: {error}.") from None
 
 
-def read_json(body: bytes | memoryview, wanted: Wanted, limits: Limits) -> Document:
-    """The whole document; RequestError says what is wrong with it, by column and row (counted from 1)."""
+def read_json(
+    body: bytes | memoryview, wanted: Wanted, limits: Limits, mapping: MemberMapping | None = None
+) -> Document:
+    """The whole document; RequestError says what is wrong with it, by column and row (counted from 1).
+
+    A "mapping" in it goes into `mapping`.
+    """
     document = _loads(body, limits)
     if not isinstance(document, dict):
         raise _malformed(f"The JSON is {'a list' if isinstance(document, list) else 'no object'}.")
-    unknown = next((key for key in document if key not in ("columns", "rows", "model")), None)
+    unknown = next((key for key in document if key not in ("columns", "rows", "model", "mapping")), None)
     if unknown is not None:
         raise _malformed(f"The JSON has the key {unknown[:100]!r}, which means nothing here.")
     if ("columns" in document) is ("rows" in document):
@@ -76,14 +82,31 @@ def read_json(body: bytes | memoryview, wanted: Wanted, limits: Limits) -> Docum
     model = document.get("model")
     if model is not None and not isinstance(model, dict):
         raise RequestError(ErrorCode.BAD_MODEL, "The model is not a JSON object; send it as /v1/fit returned it.")
+    if document.get("mapping") is not None:
+        _take_mapping(document["mapping"], mapping)
     if "columns" in document:
         return _from_columns(document["columns"], model, wanted)
     return _from_rows(document["rows"], model, wanted)
 
 
+def _take_mapping(columns: Any, mapping: MemberMapping | None) -> None:
+    """`{"customer_id": […], "household_id": […]}`, one place per member."""
+    assert mapping is not None, "only the command line has no place for a mapping, and it reads no JSON"
+    _check_columns(columns, "mapping")
+    arrays = [_ids(values, name) for name, values in columns.items()]
+    batch = pa.RecordBatch.from_arrays(arrays, list(columns))
+    mapping.begin(batch.schema)
+    mapping.add(batch)
+
+
 def _from_columns(columns: Any, model: dict[str, Any] | None, wanted: Wanted) -> Document:
+    _check_columns(columns, "columns")
+    return _document(list(columns), columns, model, "columns", wanted)
+
+
+def _check_columns(columns: Any, key: str) -> None:
     if not isinstance(columns, dict):
-        raise _malformed('"columns" is not an object.')
+        raise _malformed(f'"{key}" is not an object.')
     lengths = {}
     for name, values in columns.items():
         if not isinstance(values, list):
@@ -100,7 +123,6 @@ def _from_columns(columns: Any, model: dict[str, Any] | None, wanted: Wanted) ->
             found=lengths[few],
             wanted=lengths[many],
         )
-    return _document(list(columns), columns, model, "columns", wanted)
 
 
 def _from_rows(rows: Any, model: dict[str, Any] | None, wanted: Wanted) -> Document:
@@ -218,7 +240,8 @@ _CONVERTERS: dict[ValueKind, Callable[[list[Any], str], pa.Array]] = {
 class JsonReader:
     """A Reader that collects the document and reads it at once."""
 
-    def __init__(self, wanted: Wanted, limits: Limits) -> None:
+    def __init__(self, wanted: Wanted, limits: Limits, mapping: MemberMapping | None = None) -> None:
+        self._mapping = mapping
         self.schema: pa.Schema | None = None
         self.model: bytes | dict[str, Any] | None = None
         self.shape: Shape = "columns"
@@ -241,7 +264,7 @@ class JsonReader:
         return [Frame("document", body, len(body))]
 
     def decode(self, piece: Frame) -> Iterator[pa.RecordBatch]:
-        document = read_json(piece.data, self._wanted, self._limits)
+        document = read_json(piece.data, self._wanted, self._limits, self._mapping)
         self.schema, self.model, self.shape = document.schema, document.model, document.shape
         yield document.batch
 

@@ -12,13 +12,12 @@ from proto.bundle import AnyModel, partition_of, shared_of
 from proto.limits import Limits
 from proto.options import ScoreOptions
 from proto.roles import assign
-from proto.wishes import NO_WISHES
 from service.arrow_reader import canonical, canonical_schema
 from service.grouping import with_group
 from service.outcome import Outcome
 from service.partitions import PartitionedOutcome
 from service.pipeline import Job, Kind, Options
-from service.schemes.request import wishes_of
+from service.rollup import wishes_for
 from service.settings import available_cores
 from service.threads import ThreadTeam
 
@@ -38,7 +37,7 @@ def run_local(
     warm_up()
     limits = Limits()
     scoring = shared_of(model) if isinstance(options, ScoreOptions) else None
-    wanted = wishes_of(options, scoring) if options.schemes else NO_WISHES
+    wanted = wishes_for(options, scoring)
     roles = assign(schema.names, options, scoring, with_group(wanted, partition_of(options, model)))
     schema, views = canonical_schema(schema, roles.sources)
     team = ThreadTeam(threads or available_cores())

@@ -62,7 +62,7 @@ _BY_ROW = {"type": "array", "items": {"type": "object", "additionalProperties": 
 _MODEL = {"anyOf": [{"$ref": "#/components/schemas/Model"}, {"$ref": "#/components/schemas/Bundle"}]}
 _JSON_BODY = {
     "type": "object",
-    "properties": {"columns": _BY_COLUMN, "rows": _BY_ROW, "model": _MODEL},
+    "properties": {"columns": _BY_COLUMN, "rows": _BY_ROW, "mapping": _BY_COLUMN, "model": _MODEL},
     "oneOf": [{"required": ["columns"]}, {"required": ["rows"]}],
     "additionalProperties": False,
     "description": "columns or rows, not both; a model to score with, or with init=inline to start from.",

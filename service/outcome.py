@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -20,11 +21,20 @@ from service.population import NO_PURCHASE, Population, view_keys
 from service.schemes.running import SchemeColumns
 from service.scoring import Scored, scoring_of
 
-__all__ = ["BATCH_ROWS", "Outcome", "OutputColumns", "own_column", "reply_labels", "rfm_cuts"]
+__all__ = ["BATCH_ROWS", "Outcome", "OutputColumns", "WholeColumn", "own_column", "reply_labels", "rfm_cuts"]
 
 Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
 
 BATCH_ROWS = 65_536
+
+
+class WholeColumn(Protocol):
+    """A column of all customers, in their order."""
+
+    def slice(self, offset: int, length: int) -> pa.Array: ...
+
+    def take(self, places: Any) -> WholeColumn: ...
 
 
 @dataclass
@@ -38,8 +48,10 @@ class Outcome:
     schema: pa.Schema | None
     lang: Lang
     scheme_columns: Sequence[SchemeColumns] = ()
-    extra: Mapping[str, pa.Array] = field(default_factory=dict)
+    extra: Mapping[str, WholeColumn] = field(default_factory=dict)
     """Whole columns that were made with the outcome, such as the rank in an audience."""
+    households: Ints | None = None
+    """Which household each row is of, where rows are members (-1: none); None where they are customers."""
 
     @property
     def rows_in(self) -> int:
@@ -76,10 +88,13 @@ class OutputColumns:
         missing = None if population.purchased is None else ~population.purchased[rows]
         if missing is not None and not missing.any():
             missing = None
-        explained = self._explained(rows, missing) if any(name.startswith("distance_") for name in names) else {}
+        explains = any(name.startswith("distance_") for name in names if name not in self._o.extra)
+        explained = self._explained(rows, missing) if explains else {}
         columns = []
         for name in names:
-            if name == "segment_id":
+            if name in self._o.extra:
+                column = self._o.extra[name].slice(rows.start, rows.stop - rows.start)
+            elif name == "segment_id":
                 column = pa.array(scored.segments[rows])
             elif name == "segment":
                 column = _dictionary(scored.segments[rows], self._labels, missing)
@@ -93,8 +108,6 @@ class OutputColumns:
                 column = explained[name]
             elif (of_scheme := self._of_scheme(name, rows)) is not None:
                 column = of_scheme
-            elif name in self._o.extra:
-                column = self._o.extra[name].slice(rows.start, rows.stop - rows.start)
             else:
                 column = own_column(population, self._model.aggregation, name, rows, missing)
             columns.append(column)

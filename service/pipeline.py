@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import pyarrow as pa
 
 from proto.audience import AudienceOptions
-from proto.bundle import AnyModel, Bundle, Partition, partition_of, shared_of
+from proto.bundle import AnyModel, Bundle, Partition, households_of, partition_of, shared_of
 from proto.errors import ErrorCode, RequestError
 from proto.limits import Limits
 from proto.model import Aggregation, Model, seal
-from proto.options import AGGREGATION_OPTIONS, FitOptions, ScoreOptions, SegmentOptions
+from proto.options import FitOptions, ScoreOptions, SegmentOptions
 from proto.schemas import Plan, output_schema, resolve
 from proto.summary import Summary
-from proto.wishes import NO_WISHES
 from service.audience import audience_of
 from service.budget import GROUP_BYTES, Reservation
+from service.contradictions import no_model, refuse_contradiction, refuse_other_kind
 from service.customer_values import CustomerValues, TableValues
 from service.customers_intake import CustomersIntake
 from service.features import check_feature_options
@@ -26,10 +26,13 @@ from service.filtering import RowFilter
 from service.fitting import fit
 from service.grouping import Grouping, TableGrouping, with_group
 from service.intake import Intake
+from service.mapping import MemberMapping
+from service.members import members_of
 from service.outcome import Outcome
 from service.partitions import PartitionedOutcome, by_group
 from service.population import Population
-from service.schemes.request import Asked, asked_by, check_times, wishes
+from service.rollup import RollupIntake, rollup_of, wishes_for
+from service.schemes.request import Asked, asked_by, check_times
 from service.schemes.running import run_schemes
 from service.scoring import (
     Scored,
@@ -43,7 +46,7 @@ from service.scoring import (
 from service.threads import ThreadTeam
 from service.transactions_intake import TransactionsIntake
 
-__all__ = ["Job", "Kind", "Options", "no_check", "refuse_contradiction", "refuse_other_kind"]
+__all__ = ["Job", "Kind", "Options", "no_check"]
 
 Kind = Literal["segment", "fit", "score", "audience"]
 Options = SegmentOptions | FitOptions | ScoreOptions
@@ -76,8 +79,9 @@ class Job:
         first_row: int = 0,
         check: Callable[[], None] = no_check,
         memory: Reservation | None = None,
+        mapping: MemberMapping | None = None,
     ) -> None:
-        self.options = options
+        self.options, self._mapping = options, mapping
         self._model = model
         self._limits, self._team, self._check = limits, team, check
         self._memory = memory or Reservation()
@@ -93,22 +97,24 @@ class Job:
         self.rows_in = 0
 
     def require_model(self) -> None:
-        """Refuses to score without a model, before anything is said about columns."""
-        if isinstance(self.options, ScoreOptions) and self._model is None:
-            raise _no_model()
+        """Refuses to score without a model, or against what it says, before anything is said about columns."""
+        if not isinstance(self.options, ScoreOptions):
+            return
+        if self._model is None:
+            raise no_model()
+        refuse_contradiction(self.options, self._model)
 
     def start(self, schema: pa.Schema) -> None:
         """Decides which column plays which part; RequestError when one is missing or of a wrong type."""
         self.require_model()
-        if isinstance(self.options, ScoreOptions):
-            assert self._model is not None
-            refuse_contradiction(self.options, self._model)
         self._partition = partition_of(self.options, self._model)
         scoring = shared_of(self._model) if isinstance(self.options, ScoreOptions) else None
         self._asked = asked_by(self.options, scoring) if self.options.schemes else []
-        wanted = with_group(wishes(self._asked) if self._asked else NO_WISHES, self._partition)
+        wanted = with_group(wishes_for(self.options, scoring, self._mapping), self._partition)
         plan = resolve(schema, self.options, scoring, wanted)
         self._plan = plan
+        households = households_of(self.options, scoring)
+        rollup = None if households is None else rollup_of(plan, schema, households, self._mapping)
         if not isinstance(self.options, ScoreOptions):
             refuse_other_kind(self.options, self._model)
             for init in self._model.models.values() if isinstance(self._model, Bundle) else [self._model]:
@@ -140,21 +146,23 @@ class Job:
             )
         check_times(self._asked, as_of, self._aggregation.window_days)
         where = self._filter(schema, self._aggregation.tz)
-        self._intake = TransactionsIntake(
-            plan,
-            schema,
-            self._aggregation,
-            as_of,
-            self.options.nulls,
+        intake = functools.partial(
+            TransactionsIntake,
+            as_of=as_of,
             now_ns=self._now_ns,
-            limits=self._limits,
             team=self._team,
             n_shards=self._n_shards,
             first_row=self._first_row,
-            where=where,
             asked=self._asked,
             grouping=Grouping(*parted, self._n_shards) if parted is not None else None,
         )
+        taking: dict[str, Any] = {"nulls": self.options.nulls, "where": where, "limits": self._limits}
+        if rollup is None:
+            self._intake = intake(plan, schema, self._aggregation, **taking)
+        else:
+            has_rows = isinstance(self.options, SegmentOptions | ScoreOptions)
+            taking |= {"intake": intake, "with_members": has_rows}
+            self._intake = RollupIntake(plan, schema, rollup, self._aggregation, **taking)
         named = self.options.named_columns()
         if named:
             tick = self._intake.as_of_tick
@@ -178,6 +186,7 @@ class Job:
             refunds=options.refunds,
             monetary=options.monetary,
             whole_days=options.whole_days,
+            rollup=options.rollup,
         )
 
     def add(self, batch: pa.RecordBatch) -> None:
@@ -204,6 +213,13 @@ class Job:
         self.rows_in = self._transactions().rows_in
 
     def _transactions(self) -> TransactionsIntake:
+        if isinstance(self._intake, RollupIntake):
+            raise RequestError(
+                ErrorCode.CONFLICTING_OPTIONS,
+                "Partial states are of customers, and hold no households: leave rollup= out, or aggregate all rows in "
+                "one request.",
+                option="rollup",
+            )
         if not isinstance(self._intake, TransactionsIntake):
             raise TypeError("partial states are of transactions; start() with a transactions schema comes first")
         return self._intake
@@ -215,7 +231,7 @@ class Job:
         self._check()
         self._memory.set("table", self._intake.growing_bytes(None))
         self._memory.set("finish", self._intake.finishing_bytes())
-        population = self._intake.finish()
+        intake, population = self._intake, self._intake.finish()
         self._intake = None  # its tables are as large as the population, and done with
         self._memory.set("table", 0)
         options, is_fit = self.options, not isinstance(self.options, ScoreOptions)
@@ -225,10 +241,12 @@ class Job:
             return by_group(population, self._partition, self._model, self._team, self._answer, is_fit=is_fit)
         assert not isinstance(self._model, Bundle)
         outcome = self._answer(population, self._model)
+        if isinstance(intake, RollupIntake) and outcome.schema is not None and intake.summary is not None:
+            outcome = members_of(outcome, intake.members, intake.summary)
         if not isinstance(options, AudienceOptions):
             return outcome
         values = self._values or self._table_values
-        return audience_of(outcome, options, values.of(population.keys) if values is not None else {})
+        return audience_of(outcome, options, values.of(outcome.population.keys) if values is not None else {})
 
     def _answer(self, population: Population, known: Model | None) -> Outcome:
         """Fits a population, or scores it with the model that is known."""
@@ -287,105 +305,3 @@ class Job:
             behind = [field for own in columns for field in own.fields]
             schema = output_schema(self._plan, options.fields, monetary=monetary, behind=behind)
         return Outcome(model, summary, population, scored, schema, lang, columns)
-
-
-def _no_model() -> RequestError:
-    return RequestError(
-        ErrorCode.MISSING_MODEL,
-        "Scoring needs a model: name one with ?model=, or send it with the data (Arrow or Parquet schema metadata "
-        '"segserve.model", or "model" in a JSON body).',
-        option="model",
-    )
-
-
-def refuse_other_kind(options: FitOptions | SegmentOptions, init: AnyModel | None) -> None:
-    """A fit with groups starts from a bundle by the same groups, one without them from a model without."""
-    theirs = Partition(init.partition_by, init.unit) if isinstance(init, Bundle) else None
-    ours = partition_of(options, None)
-    if init is None or ours == theirs:
-        return
-    told = [
-        "without partition_by" if one is None else f"with partition_by={one.column}, unit={one.unit}"
-        for one in (theirs, ours)
-    ]
-    raise RequestError(
-        ErrorCode.CONFLICTING_OPTIONS,
-        f"The model to start from was fitted {told[0]}, and this fit is {told[1]}; they must be the same. Leave init "
-        "out, or take the partition_by and unit of the model.",
-        option="init",
-        found=told[0],
-        wanted=told[1],
-    )
-
-
-def refuse_contradiction(options: ScoreOptions, model: AnyModel) -> None:
-    """An option that the model fixes may be repeated, but not given another value."""
-    partition = partition_of(options, model)
-    if partition is not None and isinstance(options, AudienceOptions):
-        raise RequestError(
-            ErrorCode.CONFLICTING_OPTIONS,
-            "An audience orders customers by value score, and scores of different models do not compare: this one has "
-            f"a model for each {partition.column}. Send one of its models alone, with the customers of that group "
-            f"(where={partition.column}=...).",
-            option="model",
-        )
-    model = model.shared if isinstance(model, Bundle) else model
-    aggregation = model.aggregation
-    fixed: dict[str, object] = {
-        "partition_by": None if partition is None else partition.column,
-        "unit": None if partition is None else partition.unit,
-        "features": [("-" if f.sign < 0 and f.name != "recency_days" else "") + f.name for f in model.features],
-        "log": [f.name for f in model.features if f.log],
-        "log_unit": model.log_unit,
-        "scaler": model.scaler,
-        "weights": {f.name: f.weight for f in model.features},
-        "k": len(model.segments),
-        "seed": model.fitted_on.seed,
-        "class_cut": model.class_cut,
-    }
-    if aggregation is not None:
-        fixed |= {
-            name: getattr(aggregation, "window_days" if name == "window" else name) for name in AGGREGATION_OPTIONS
-        }
-    for name in options.model_fields_set & set(fixed):
-        given = getattr(options, name)
-        if name == "weights":
-            total = sum(given.values())
-            same = set(given) == set(fixed[name]) and all(  # type: ignore[call-overload]
-                abs(given[f.name] / total - f.weight) < 1e-12 for f in model.features
-            )
-        elif name == "features":
-            same = [_unsigned(text) for text in given] == [_unsigned(text) for text in fixed[name]]  # type: ignore[attr-defined]
-        elif name == "log":
-            same = set(given) == set(fixed[name])  # type: ignore[call-overload]
-        elif name == "k":
-            same = given in (fixed[name], model.fitted_on.k_requested)  # which the fit may have lowered
-        else:
-            same = given == fixed[name]
-        if not same:
-            raise RequestError(
-                ErrorCode.CONFLICTING_OPTIONS,
-                f"{name}={_written(given)} contradicts the model, which was fitted "
-                f"{'without' if fixed[name] is None else f'with {name}={_written(fixed[name])}'}: the model fixes it. "
-                f"Leave {name} out, or fit again.",
-                option=name,
-                found=given,
-                wanted=fixed[name],
-            )
-
-
-def _written(value: object) -> str:
-    """An option's value as it stands in a query."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float):
-        return f"{value:g}d"  # the window
-    if isinstance(value, list):
-        return ",".join(value) or "none"
-    if isinstance(value, dict):
-        return ",".join(f"{name}:{number:g}" for name, number in value.items())
-    return str(value)
-
-
-def _unsigned(feature: str) -> str:
-    return "recency_days" if feature == "-recency_days" else feature

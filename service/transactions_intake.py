@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +21,7 @@ from proto.model import Aggregation, Notice
 from proto.schemas import Plan
 from service import columns as cols
 from service.budget import finishing_bytes, table_bytes
-from service.filtering import RowFilter
+from service.filtering import RowMask
 from service.grouping import GROUP_COLUMN, Grouping
 from service.identities import Identities, check_text
 from service.intake import Left, batch_bytes, sum_overflow
@@ -66,20 +66,21 @@ class TransactionsIntake:
         team: ThreadTeam,
         n_shards: int,
         first_row: int = 0,
-        where: RowFilter | None = None,
+        where: RowMask | None = None,
         asked: Sequence[Asked] = (),
         grouping: Grouping | None = None,
+        beside: Mapping[str, str] | None = None,  # columns that must hold a value too, by our name for them
     ) -> None:
         assert plan.timestamp is not None
         assert plan.amount is not None
         self.rows_in = 0
         self._first_row, self._where, self._grouping = first_row, where, grouping
-        self._aggregation = aggregation
-        self._nulls, self._limits, self._team = nulls, limits, team
+        self._aggregation, self._nulls, self._limits, self._team = aggregation, nulls, limits, team
         self._names = {"customer_id": plan.customer_id, "timestamp": plan.timestamp, "amount": plan.amount}
         if aggregation.occasion == "order":
             assert plan.order_id is not None
             self._names["order_id"] = plan.order_id
+        self._names |= beside or {}
         self._types = {ours: schema.field(theirs).type for ours, theirs in self._names.items()}
         self._unit = cols.time_unit(self._types["timestamp"])
         self._left = Left()
@@ -94,7 +95,8 @@ class TransactionsIntake:
         # Accumulators need customers that are numbered; where only rows are counted, short texts need none.
         packs = aggregation.occasion == "row" and not asked and grouping is None
         self._identities = Identities(self._types["customer_id"], count_rows=packs, limits=limits, n_shards=n_shards)
-        self._table = RfmTable(self._kernel_plan(), n_shards, accumulators=self._accumulators)
+        self._kernel = self._kernel_plan()
+        self._table = RfmTable(self._kernel, n_shards, accumulators=self._accumulators)
         self._packs, self._n_shards = packs, n_shards
         self._queue: list[_Piece] = []
         self._queued_bytes = 0
@@ -149,6 +151,16 @@ class TransactionsIntake:
     def as_of_tick(self) -> int | None:
         """The last tick that counts, where as_of is explicit."""
         return None if self._fixed_as_of is None else self._fixed_as_of.tick
+
+    @property
+    def ticks_between(self) -> tuple[int, int]:
+        """Rows count after the first of these ticks, up to the second."""
+        return self._kernel.lower_tick, self._kernel.upper_tick
+
+    @property
+    def n_customers(self) -> int:
+        """In the table so far; some rows may still wait."""
+        return self._table.n_customers
 
     @property
     def held_bytes(self) -> int:

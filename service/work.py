@@ -11,23 +11,24 @@ from urllib.parse import parse_qsl
 
 import orjson
 
-from proto.bundle import AnyModel, dump_any, partition_of, shared_of
+from proto.bundle import AnyModel, dump_any, households_of, partition_of, shared_of
 from proto.errors import ErrorCode, RequestError
 from proto.framing import Frame, check_stream
 from proto.limits import Limits
 from proto.media import Media, Shape
 from proto.options import FitOptions, ScoreOptions, parse_options
 from proto.schemas import Roles, assign
-from proto.wishes import NO_WISHES
 from service.budget import Reservation, decoding_bytes, reply_bytes
 from service.grouping import with_group
+from service.mapping import MemberMapping
 from service.metrics import StageTimer
 from service.models import ModelStore, inline_model
 from service.outcome import Outcome
 from service.partitions import PartitionedOutcome
 from service.pipeline import Job, Options
 from service.readers import decode_whole, open_reader
-from service.schemes.request import check, wishes_of
+from service.rollup import wishes_for
+from service.schemes.request import check
 from service.threads import ThreadTeam
 from service.writers import encode
 
@@ -87,9 +88,11 @@ class Work:
             "check": self._check,
             "memory": self._memory,
         }
+        households = households_of(options, shared_of(self._model) if isinstance(options, ScoreOptions) else None)
+        self._mapping = MemberMapping(households, limits, self._memory)
         self._job: Job | None = None
         self._started = False
-        self._reader = open_reader(media_in, self._wanted, limits, content_encoding, self._memory)
+        self._reader = open_reader(media_in, self._wanted, limits, content_encoding, self._memory, self._mapping)
 
     def cancel(self) -> None:
         """Ends the work at its next step. From any thread."""
@@ -116,11 +119,13 @@ class Work:
                 f"There is a model with the data, and model={self._options.model} names another; send one of the two.",
                 option="model",
             )
-        self._job = Job(self._options, self._model, **self._job_arguments)
+        self._job = Job(self._options, self._model, mapping=self._mapping, **self._job_arguments)
         if isinstance(self._options, ScoreOptions):
             self._job.require_model()
         scoring = shared_of(self._model) if isinstance(self._options, ScoreOptions) else None
-        wanted = wishes_of(self._options, scoring) if self._options.schemes else NO_WISHES
+        if self._mapping.is_there:
+            self._mapping.check_use(households_of(self._options, scoring))
+        wanted = wishes_for(self._options, scoring, self._mapping)
         return assign(names, self._options, scoring, with_group(wanted, partition_of(self._options, self._model)))
 
     # Taking the body
@@ -156,8 +161,13 @@ class Work:
         self._memory.set("decode", 0)
 
     def grows(self, body: bytes) -> bool:
-        """Whether the compressed buffers of a small Arrow body say that they become much; its headers are looked at."""
-        return self._media_in is Media.ARROW and check_stream(memoryview(body), self._limits) > GROWN_BYTES
+        """Whether the compressed buffers of a small Arrow body say that they become much; its headers are looked at.
+
+        So does one that may be two streams, a mapping and the data: it is read message by message as well.
+        """
+        if self._media_in is not Media.ARROW:
+            return False
+        return self._mapping.column is not None or check_stream(memoryview(body), self._limits) > GROWN_BYTES
 
     def take_whole(self, body: bytes) -> None:
         """Decodes and aggregates a body that is small enough to be taken at once."""
@@ -167,7 +177,9 @@ class Work:
         self._memory.set("body", len(body))
         self._memory.set("decode", decoding_bytes(self._media_in, len(body)))
         with self._timer.stage("decode"):
-            whole = decode_whole(self._media_in, body, self._wanted, self._limits, self._content_encoding)
+            whole = decode_whole(
+                self._media_in, body, self._wanted, self._limits, self._content_encoding, self._mapping
+            )
         assert self._job is not None
         self._shape = whole.shape
         self._job.start(whole.schema)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from proto.bundle import AnyModel, partition_of, shared_of
+from proto.bundle import AnyModel, households_of, partition_of, shared_of
 from proto.roles import Options, Roles, assign
 from proto.wishes import NO_WISHES
 from service.cli.failures import UserError
@@ -89,10 +89,10 @@ def _known() -> str:
 def open_source(paths: Sequence[Path], options: Options, model: AnyModel | None) -> Source:
     """The files as one source; `model` is the one that scores them, if any: it says which features are needed."""
     found, wanted = find_files(paths), NO_WISHES
-    if options.schemes:
-        from service.schemes.request import wishes_of  # with the catalogue, and numpy and Numba behind it
+    if options.schemes or households_of(options, shared_of(model)) is not None:
+        from service.rollup import wishes_for  # with the catalogue, and numpy and Numba behind it
 
-        wanted = wishes_of(options, shared_of(model))
+        wanted = wishes_for(options, shared_of(model))
     partition = partition_of(options, model)
     if partition is not None:
         from service.grouping import with_group

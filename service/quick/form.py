@@ -19,8 +19,8 @@ from proto.model import Model
 from proto.options import ScoreOptions
 from proto.schemas import Plan, output_schema, resolve
 from service import columns as cols
+from service.contradictions import refuse_contradiction
 from service.outcome import reply_labels, rfm_cuts
-from service.pipeline import refuse_contradiction
 from service.population import Instant
 from service.quick.few import MAX_CUSTOMERS, Few, Rows
 from service.quick.summary_text import SummaryText
@@ -52,6 +52,8 @@ class Form:
 
     def __init__(self, options: ScoreOptions, model: Model, schema: pa.Schema) -> None:
         refuse_contradiction(options, model)
+        if model.aggregation is not None and model.aggregation.rollup is not None:
+            raise NotPlain
         self.plan: Plan = resolve(schema, options, model)
         self.is_table = self.plan.kind == "customers"
         self.model = model

@@ -105,8 +105,8 @@ class QuickPath:
         try:
             options = options_of(ScoreOptions, query)
             assert isinstance(options, ScoreOptions)
-            if options.where is not None:
-                return None  # rows that are to be left out are no plain ones
+            if options.where is not None or options.rollup is not None:
+                return None  # rows that are to be left out, or are of members, are no plain ones
             media = media_of(content_type.decode("latin-1"))
             if media not in (Media.ARROW, Media.JSON) or negotiate(accept.decode("latin-1"), media) is not media:
                 return None

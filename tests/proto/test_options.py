@@ -67,7 +67,7 @@ def test_the_defaults_are_those_of_the_semantics() -> None:
 def test_the_architecture_names_them_all() -> None:
     named = """columns input as_of tz window occasion refunds nulls monetary whole_days features log log_unit scaler
         weights k strict_k n_init seed init class_cut model fields lang where ahp k_by schemes
-        partition_by unit"""
+        partition_by unit rollup"""
     assert set().union(*(kind.model_fields for kind in KINDS)) == set(named.split())
     assert "model" not in SegmentOptions.model_fields
     assert {"fields", "lang"}.isdisjoint(FitOptions.model_fields)
