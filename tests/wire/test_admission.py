@@ -180,6 +180,14 @@ def test_what_others_hold_is_asked_for_again(narrow: Server) -> None:
     assert rejections(narrow, "memory_budget_bytes") == before + 1
 
 
+def test_chunks_without_end_are_told_so(narrow: Server) -> None:
+    with request(narrow, None, media="application/json") as link:
+        link.sendall(chunk(b'{"rows":['))
+        for _ in range(32):
+            link.sendall(chunk(b" " * 65_536))
+        assert problem_on(link, 413)["limit"] == "max_document_bytes"
+
+
 def test_a_declared_length_that_lies_holds_nothing(narrow: Server) -> None:
     with request(narrow, 49_000_000) as link:
         wait_for(narrow, "requests_in_flight", 1)

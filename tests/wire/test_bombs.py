@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import numpy as np
+import pyarrow as pa
 import pytest
 
 from tests.wire.bombs import ARROW_BOMBS, ENCODED_BOMBS, JSON_BOMBS, PARQUET_BOMBS, TEXT_BOMBS, messages_that_grow
@@ -83,3 +85,11 @@ def test_a_small_score_that_becomes_a_gigabyte_is_taken_piece_by_piece_and_not_o
                 reply = post(client, "score", sent, content_type=ARROW, headers=headers, **options)
             assert table_of(reply)["customer_id"].to_pylist() == [0]
             assert "queue;" in reply.headers["server-timing"]  # of a worker
+
+
+@pytest.mark.parametrize("step", [1 << 40, (1 << 64) - (1 << 32), 0xF1DE83E19937733D], ids=hex)
+def test_ids_that_a_plain_hash_would_put_into_one_bucket_are_counted_apart(client: httpx.Client, step: int) -> None:
+    ids = np.arange(1, 20_001, dtype=np.uint64) * np.uint64(step)  # equal lowest bits, or the multiples of an inverse
+    table = pa.table({"customer_id": ids, "visits": np.arange(20_000.0), "returns": np.arange(20_000.0) % 7})
+    rows = table_of(post(client, "segment", table, k=2, n_init=1, features="visits,-returns"))
+    assert rows["customer_id"].to_pylist() == ids.tolist()
