@@ -231,7 +231,8 @@ class Job:
         self._check()
         self._memory.set("table", self._intake.growing_bytes(None))
         self._memory.set("finish", self._intake.finishing_bytes())
-        intake, population = self._intake, self._intake.finish()
+        population = self._intake.finish()
+        rolled = self._intake.rolled if isinstance(self._intake, RollupIntake) else None
         self._intake = None  # its tables are as large as the population, and done with
         self._memory.set("table", 0)
         options, is_fit = self.options, not isinstance(self.options, ScoreOptions)
@@ -241,8 +242,8 @@ class Job:
             return by_group(population, self._partition, self._model, self._team, self._answer, is_fit=is_fit)
         assert not isinstance(self._model, Bundle)
         outcome = self._answer(population, self._model)
-        if isinstance(intake, RollupIntake) and outcome.schema is not None and intake.summary is not None:
-            outcome = members_of(outcome, intake.members, intake.summary)
+        if rolled is not None and outcome.schema is not None:
+            outcome = members_of(outcome, *rolled)
         if not isinstance(options, AudienceOptions):
             return outcome
         values = self._values or self._table_values

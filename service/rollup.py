@@ -185,12 +185,19 @@ class RollupIntake:
         category = None if rollup.category is None else id_type_of(schema, rollup.category, _CATEGORY)
         self._categories = None if category is None or not with_members else Numbering(category, limits)
         self._home_of = np.empty(0, np.int32)
+        self._mapped: pa.Array | None = None
         self._rows_without = 0
 
     @property
     def as_of_tick(self) -> int | None:
         """The last tick that counts, where as_of is explicit."""
         return self._households.as_of_tick
+
+    @property
+    def rolled(self) -> tuple[Members, RollupSummary]:
+        """The members, and what the summary says of them; once it is finished."""
+        assert self.summary is not None
+        return self.members, self.summary
 
     @property
     def _tables(self) -> list[Numbering]:
@@ -270,8 +277,10 @@ class RollupIntake:
         raise two_households(self._numbers.name(int(members[wrong])), first, second, f"Row {row:,}")
 
     def _home_column(self, homes: Numbers) -> pa.Array:
-        distinct = cols.id_column(self._homes.keys(), self._rollup.household_type)
-        return distinct.take(pa.array(homes, mask=homes < 0))
+        """The mapping's households of a batch's rows; it came whole before the first of them."""
+        if self._mapped is None:
+            self._mapped = cols.id_column(self._homes.keys(), self._rollup.household_type)
+        return self._mapped.take(pa.array(homes, mask=homes < 0))
 
     def _pairs(self, batch: pa.RecordBatch, rows: Numbers, members: Numbers, homes: Numbers) -> pa.RecordBatch:
         """Member, category and whether there is a household as one id per row; null where the row does not count."""
