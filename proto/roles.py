@@ -18,7 +18,7 @@ from proto.model import Model
 from proto.option_values import ValueKind
 from proto.options import INPUT_COLUMNS, FitOptions, ScoreOptions, SegmentOptions
 from proto.where import column_kinds, columns_of, parse_where, source_of
-from proto.wishes import NO_WISHES, Wished, Wishes
+from proto.wishes import NO_WISHES, Wish, Wished, Wishes
 
 __all__ = [
     "MAX_COLUMNS",
@@ -255,6 +255,7 @@ def _wished(wishes: Wishes, roles: Roles, source: dict[str, str], names: tuple[s
             ErrorCode.CONFLICTING_OPTIONS, wishes.rows_only, option="schemes", found="customers", wanted="transactions"
         )
     found: dict[str, Wished] = {}
+    missing: list[Wish] = []
     for wish in wishes.table if roles.kind == "customers" else wishes.rows:
         if wish.name.endswith("*"):
             begins = [name for name in names if name.startswith(wish.name[:-1])]
@@ -264,7 +265,11 @@ def _wished(wishes: Wishes, roles: Roles, source: dict[str, str], names: tuple[s
         if column in known:
             found[wish.name] = Wished(wish.name, column, wish.kind, wish.texts)
         elif wish.is_needed:
-            raise _missing(wish.name, names, roles.kind, why=f"{wish.why} needs it")
+            missing.append(wish)
+    if missing:
+        name, *others = [wish.name for wish in missing]
+        also = f"; {', '.join(map(repr, others))} missing as well" if others else ""
+        raise _missing(name, names, roles.kind, why=f"{missing[0].why} needs it{also}", others=others)
     for group, why in wishes.any_of:
         if not any(fnmatch.fnmatchcase(name, wanted) for wanted in group for name in found):
             listed = " or ".join(group)
@@ -357,7 +362,7 @@ def _remedy(missing: Sequence[str], names: Sequence[str]) -> str:
 
 
 def _missing(
-    name: str, names: Sequence[str], kind: Kind, *, feature: bool = False, why: str | None = None
+    name: str, names: Sequence[str], kind: Kind, *, feature: bool = False, why: str = "", others: Sequence[str] = ()
 ) -> RequestError:
     what = why or (
         "transactions have customer_id, timestamp and amount"
@@ -368,7 +373,7 @@ def _missing(
     )
     return RequestError(
         ErrorCode.MISSING_COLUMN,
-        f"There is no column {name!r} ({what}). The data has {_listed(names)}. {_remedy([name], names)}",
+        f"There is no column {name!r} ({what}). The data has {_listed(names)}. {_remedy([name, *others], names)}",
         column=name,
         option="features" if feature else "columns",
         found=list(names[:50]),

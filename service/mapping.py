@@ -142,8 +142,8 @@ class MemberMapping:
         if self._members.n and _kind(own) != _kind(id_type):
             raise RequestError(
                 ErrorCode.WRONG_TYPE,
-                f"The mapping's {MEMBER} has the type {own}, and that of the transactions {id_type}: no member would "
-                "be found. Send both as the same type.",
+                f"The mapping's {MEMBER} has the type {own}, and that of the transactions {id_type}: members would "
+                "not be found. Send both as the same type.",
                 column=MEMBER,
                 found=str(own),
                 wanted=str(id_type),
@@ -160,8 +160,9 @@ class MemberMapping:
 
 
 def _kind(id_type: pa.DataType) -> str:
+    """What ids can be equal to: below zero an integer has the bits of a large one of uint64."""
     if pa.types.is_integer(id_type):
-        return "integer"
+        return "uint64" if pa.types.is_uint64(id_type) else "integer"
     return "uuid" if pa.types.is_fixed_size_binary(id_type) else "text"
 
 

@@ -136,14 +136,18 @@ def scheme_tables(summary: Summary, lang: Lang) -> list[RenderableType]:
 
 
 def _listed(name: str, value: Any, lang: Lang) -> list[RenderableType]:
-    """A figure that is a list: further classes as their table, anything else a line each, the first few."""
+    """A figure that is a list: further classes as their table, anything else a row each, the first few."""
     if not (isinstance(value, list) and value and all(isinstance(entry, dict) for entry in value)):
         return []
     if "action_en" in value[0]:
         return [Text(name), _classes([SchemeClassSummary(**entry) for entry in value], lang)]
-    lines = [" · ".join(f"{key} {_written(part)}" for key, part in entry.items()) for entry in value[:SHOWN_FIGURES]]
-    more = [f"and {len(value) - SHOWN_FIGURES} more"] if len(value) > SHOWN_FIGURES else []
-    return [Text(name), *(Text(f"  {line}", style="dim") for line in lines + more)]
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim", style="dim")
+    for key, part in value[0].items():
+        table.add_column(key, justify="left" if isinstance(part, str) else "right")
+    for entry in value[:SHOWN_FIGURES]:
+        table.add_row(*map(_written, entry.values()))
+    more = [Text(f"  and {len(value) - SHOWN_FIGURES} more", style="dim")] if len(value) > SHOWN_FIGURES else []
+    return [Text(name), Padding(table, (0, 0, 0, 2)), *more]
 
 
 def _classes(classes: Sequence[SchemeClassSummary], lang: Lang) -> Table:
@@ -174,7 +178,7 @@ def _written(value: Any) -> str:
     if value is None:
         return "–"
     if isinstance(value, list):
-        return " ".join(map(_written, value))
+        return "  ".join(map(_written, value))
     if isinstance(value, bool | str):
         return str(value).lower() if isinstance(value, bool) else value
     return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}" if abs(value) >= 1 else f"{value:.3f}"

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels.purchase_days import months_of
+from proto.model import Notice
 from service.schemes.accumulations import Accumulation, AmountsByMonth
 from service.schemes.measures import ratio
 from service.schemes.parameters import Parameter
@@ -93,6 +94,24 @@ def _summarise(view: View, found: Classified, given: Given, frozen: Frozen) -> d
     return dict(frozen)
 
 
+def _notices(given: Given, frozen: Frozen) -> list[Notice]:
+    peak = frozen["peak_months"]
+    if peak:
+        return []
+    if peak is None:
+        message = (
+            f"season: peak months cannot be told from less than {given['least_days']:,} days of data, or from days "
+            "that leave out a month of the year or have no revenue: nobody has a season. Send more days, or lower "
+            "season.least_days and name your months with season.peak."
+        )
+    else:
+        message = (
+            f"season: no month of the year brings {given['index']:g} times the revenue a day of the whole, so "
+            "everybody buys all year. Lower season.index, or name your months with season.peak."
+        )
+    return [Notice(code="scheme", message=message, facts={"scheme": "season", "peak_months": peak})]
+
+
 def _contradiction(given: Given) -> str | None:
     if given["most"] < given["few"]:
         return "season.most is below season.few."
@@ -129,4 +148,5 @@ SCHEME = Scheme(
     ),
     figures=(Figure("peak_share", "float", Text("Share of spend in peak months.", "旺季月份消费占比。")),),
     contradiction=_contradiction,
+    notices=_notices,
 )

@@ -6,6 +6,7 @@ from proto.errors import ErrorCode, RequestError
 from proto.model import Model
 from proto.options import ScoreOptions, SegmentOptions
 from proto.roles import MAX_COLUMNS, assign
+from proto.wishes import Wish, Wishes
 from tests.proto.test_model import content_of_a_model
 
 ROWS = ["customer_id", "timestamp", "amount"]
@@ -89,3 +90,12 @@ def test_scoring_advises_nothing_that_the_model_fixes(fitted_on: dict[str, Any],
 
 def test_scoring_without_a_model_looks_for_the_three() -> None:
     assert assign(ROWS, ScoreOptions(as_of="now")).kind == "transactions"
+
+
+def test_all_that_schemes_miss_is_told_at_once() -> None:
+    wanted = Wishes((Wish("margin", "number", True, "schemes=clv"), Wish("years", "number", True, "schemes=clv")))
+    with pytest.raises(RequestError) as caught:
+        assign(ROWS, SegmentOptions(), None, wanted)
+    assert caught.value.code is ErrorCode.MISSING_COLUMN
+    assert "'margin' (schemes=clv needs it; 'years' missing as well)" in caught.value.detail
+    assert "columns=margin:<your column>,years:<your column>" in caught.value.detail

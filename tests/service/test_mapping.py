@@ -45,9 +45,10 @@ def test_integers_of_any_width_are_the_same_members() -> None:
     assert mapping.column == "home"
     assert homes_of(mapping, pa.array([-1, 1, 2], pa.int64())) == ["8", "7", None]
     mapping.check_ids(pa.uint32())
-    with pytest.raises(RequestError) as refusal:
-        mapping.check_ids(pa.utf8())
-    assert refusal.value.code is ErrorCode.WRONG_TYPE
+    for other in (pa.utf8(), pa.uint64()):  # -1 has the bits of the largest uint64
+        with pytest.raises(RequestError) as refusal:
+            mapping.check_ids(other)
+        assert refusal.value.code is ErrorCode.WRONG_TYPE
 
 
 def test_an_empty_mapping_knows_nobody() -> None:

@@ -99,6 +99,16 @@ def test_less_than_a_year_says_nothing() -> None:
     table = purchases(*(("a", f"2024-0{month}-10", 10.0) for month in range(1, 6)))
     outcome = request(table, "season")
     assert told(outcome, "season")["a"] == {"class": "unknown", "peak_share": None}
+    assert [notice.message for notice in outcome.summary.warnings if "364 days" in notice.message]
+
+
+def test_a_shop_without_a_peak_is_told_so() -> None:
+    table = purchases(*(("a", f"{2023 + i // 12}-{i % 12 + 1:02}-10", 10.0) for i in range(13)))
+    outcome = request(table, {"schemes": "season", "season.index": "11"})
+    assert told(outcome, "season")["a"]["class"] == "all_year"
+    (warning,) = [notice for notice in outcome.summary.warnings if notice.code == "scheme"]
+    assert "season.index" in warning.message
+    assert warning.facts == {"scheme": "season", "peak_months": []}
 
 
 def test_spend_that_came_to_nothing_is_unknown() -> None:
