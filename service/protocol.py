@@ -24,7 +24,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from proto.errors import ErrorCode, RequestError, problem
 from proto.limits import over
 from service.backlog import Backlog
-from service.deadlines import Deadlines, Kind, Pace, Watch, unsent_bytes
+from service.deadlines import Deadlines, Kind, Pace, Watch, cut, unsent_bytes
 from service.exchange import Exchange, Tried
 from service.quick.direct import PATH, Direct
 
@@ -146,7 +146,7 @@ class Protocol(HttpToolsProtocol):
         """Ends what missed its deadline; True where the client is sent the error."""
         cycle, exchange = self.cycle, self.exchange
         if kind == "write" or (cycle is not None and cycle.response_started and not cycle.response_complete):
-            self.transport.abort()
+            cut(self.transport)
             return False
         if kind == "header" or cycle is None or cycle.response_complete:
             told = self._has_spoken and kind == "header"

@@ -12,6 +12,8 @@ import pytest
 from tests.wire.server import ARROW, Server, running, stream_of
 from tests.wire.shop import SHOP, shop
 
+ESTABLISHED = 1
+"""Of the states in TCP_INFO."""
 PATIENCE = 60  # seconds until a test that hangs fails
 
 
@@ -148,6 +150,10 @@ def test_a_reply_that_is_not_read(slow: Server) -> None:
         assert connection.recv(12) == b"HTTP/1.1 200"
         slow.wait_until(lambda: missed(slow, "write") == before + 1, PATIENCE)
         slow.wait_until(lambda: is_idle(slow), PATIENCE)
+        # Told at once, though it has read nothing: what the system held for it is gone as well.
+        slow.wait_until(
+            lambda: connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != ESTABLISHED, PATIENCE
+        )
     entry = next(entry for entry in slow.log if entry.get("deadline") == "write")
     assert (entry["level"], entry["answered"], entry["limit"]) == ("warning", False, "write_seconds")
 
