@@ -18,6 +18,7 @@ from typing import Literal, TypeVar
 
 from proto.errors import RequestError
 from service.metrics import LANES, Metrics, StageTimer
+from service.threads import step_back
 from service.turns import Turns, busy
 
 __all__ = ["Admission", "BulkPlace", "Lane"]
@@ -32,9 +33,9 @@ T = TypeVar("T")
 class _Slots:
     """The compute slots of one lane, and as many threads."""
 
-    def __init__(self, lane: Lane, n: int, turns: Turns) -> None:
+    def __init__(self, lane: Lane, n: int, turns: Turns, nice: int = 0) -> None:
         self.turns = turns
-        self._workers = ThreadPoolExecutor(n, thread_name_prefix=f"worker-{lane}")
+        self._workers = ThreadPoolExecutor(n, f"worker-{lane}", step_back, (nice,))
 
     async def run(self, timer: StageTimer, work: Callable[[], T], *, begun: bool) -> T:
         with timer.stage("queue"):
@@ -69,6 +70,7 @@ class Admission:
         max_queued_requests: int = 256,
         queue_seconds: float | None = None,
         small_queue_seconds: float | None = None,
+        bulk_nice: int = 0,
     ) -> None:
         self._max_requests = max_requests
         self.in_flight = 0
@@ -81,7 +83,8 @@ class Admission:
             what="compute slots of the small lane",
             setting="small_queue_seconds",
         )
-        self._slots = {"small": _Slots("small", n_slots, small), "bulk": _Slots("bulk", n_slots, Turns(n_slots))}
+        bulk = _Slots("bulk", n_slots, Turns(n_slots), bulk_nice)
+        self._slots = {"small": _Slots("small", n_slots, small), "bulk": bulk}
         metrics.slots.set(len(LANES) * n_slots)
         metrics.in_flight.set_function(lambda: self.in_flight)
         metrics.slots_in_use.set_function(lambda: self.slots_in_use)

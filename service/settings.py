@@ -68,6 +68,13 @@ class Settings(BaseSettings):
         description="Folder or bucket URI (s3://, gs://, file://) with fitted models, *.json; read once, at the start.",
     )
     threads: int = Field(default=0, ge=0, le=256, description="Compute threads; 0: the cores this container has.")
+    bulk_nice: int = Field(
+        default=19,
+        ge=0,
+        le=19,
+        description="How far threads that compute stand back for small scores where cores are short: their nice value, "
+        "on Linux; less where other processes beside this one, outside its container, hold the cores.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
     access_log: bool = Field(default=True, description="One log line per request.")
     telemetry: bool = Field(

@@ -53,6 +53,7 @@ class State:
             max_queued_requests=settings.max_queued_requests,
             queue_seconds=settings.queue_seconds,
             small_queue_seconds=settings.small_queue_seconds,
+            bulk_nice=settings.bulk_nice,
         )
         keys = ApiKeys(settings.api_keys, settings.api_keys_file)
         metrics.registry.register(KeyMetrics(keys))
@@ -60,7 +61,7 @@ class State:
         budget = Budget(settings.memory_budget_bytes or None, metrics)
         watch = Watch(Deadlines(*(getattr(settings, name) for name in Deadlines._fields)), metrics)
         backlog = Backlog(settings.score_queue_seconds, metrics, gate)
-        state = cls(settings, metrics, ThreadTeam(n), admission, gate, watch, budget, backlog)
+        state = cls(settings, metrics, ThreadTeam(n, settings.bulk_nice), admission, gate, watch, budget, backlog)
         metrics.ready.set_function(lambda: state.ready and not gate.draining)
         for phase in PHASES:
             metrics.phase.labels(phase).set_function(partial(state.is_at, phase))

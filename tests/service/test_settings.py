@@ -24,6 +24,7 @@ VALUES: dict[str, tuple[str, Any]] = {
     "ssl_cert_reqs": ("required", "required"),
     "models": ("s3://bucket/models", "s3://bucket/models"),
     "threads": ("3", 3),
+    "bulk_nice": ("5", 5),
     "log_level": ("debug", "debug"),
     "access_log": ("false", False),
     "telemetry": ("true", True),

@@ -1,5 +1,7 @@
 """The thread team: everything runs once, errors come through, and callers that share it never wait for each other."""
 
+import os
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -166,3 +168,18 @@ def _in_time(work: Callable[[], None]) -> None:
 def test_a_team_has_a_thread() -> None:
     with pytest.raises(ValueError, match="n_threads is 0; at least 1"):
         ThreadTeam(0)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere threads share the nice value of their process")
+def test_helpers_stand_back_and_the_caller_does_not() -> None:
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    team, both, found = ThreadTeam(2, nice=19), threading.Barrier(2), {}
+
+    def look() -> None:
+        both.wait(PATIENCE)
+        found[threading.get_ident()] = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    team.run([look, look])
+    team.close()
+    assert found.pop(threading.get_ident()) == own
+    assert list(found.values()) == [19]
