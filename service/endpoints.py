@@ -173,7 +173,7 @@ class Endpoint:
             exchange.header(b"content-encoding"),
             store=state.models,
             limits=state.settings.limits,
-            team=state.team,
+            team=state.team if small else state.bulk_team,
             timer=timer,
             expected_bytes=length,
             memory=memory,

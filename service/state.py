@@ -28,6 +28,8 @@ class State:
     settings: Settings
     metrics: Metrics
     team: ThreadTeam
+    bulk_team: ThreadTeam
+    """Its helpers stand back for whoever wants a core; small requests would wait behind bulk work for one of them."""
     admission: Admission
     gate: Gate
     watch: Watch
@@ -61,7 +63,8 @@ class State:
         budget = Budget(settings.memory_budget_bytes or None, metrics)
         watch = Watch(Deadlines(*(getattr(settings, name) for name in Deadlines._fields)), metrics)
         backlog = Backlog(settings.score_queue_seconds, metrics, gate)
-        state = cls(settings, metrics, ThreadTeam(n, settings.bulk_nice), admission, gate, watch, budget, backlog)
+        teams = ThreadTeam(n), ThreadTeam(n, settings.bulk_nice)
+        state = cls(settings, metrics, *teams, admission, gate, watch, budget, backlog)
         metrics.ready.set_function(lambda: state.ready and not gate.draining)
         for phase in PHASES:
             metrics.phase.labels(phase).set_function(partial(state.is_at, phase))
@@ -83,3 +86,4 @@ class State:
     def close(self) -> None:
         self.admission.close()
         self.team.close()
+        self.bulk_team.close()
