@@ -46,7 +46,7 @@ def serve(settings: Settings) -> int:
         http=Connection,
         lifespan="on",
         timeout_keep_alive=settings.keep_alive_seconds,
-        **tls.options(settings),
+        **app.state.segserve.certificates.options,
     )
     server = Server(
         config,

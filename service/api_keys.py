@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import re
 import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from service.changes import signature
 from service.logs import log
 from service.rates import TokenBucket
 
@@ -119,7 +119,7 @@ class ApiKeys:
         self.required = bool(self._listed) or self._path is not None
         """Whether a caller needs a key: also while a file has none, so that emptying it lets nobody in."""
         if self._path is not None:
-            self._seen = self._signature()
+            self._seen = signature(self._path)
         self._take(self._read())
 
     def __len__(self) -> int:
@@ -149,7 +149,7 @@ class ApiKeys:
         """Reads the file again where it has changed. One that cannot be used changes nothing, but is told."""
         if self._path is None:
             return
-        seen = self._signature()
+        seen = signature(self._path)
         if seen == self._seen:
             return
         self._seen = seen
@@ -161,14 +161,6 @@ class ApiKeys:
             return
         self.failed = False
         log.info("keys reloaded", extra={"fields": {"keys": self.names}})
-
-    def _signature(self) -> object:
-        assert self._path is not None
-        try:
-            status = os.stat(self._path)
-        except OSError as error:
-            return error.errno
-        return status.st_mtime_ns, status.st_ino, status.st_size
 
     def _read(self) -> list[Key]:
         if self._path is None:

@@ -57,7 +57,8 @@ def create_app(settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Any]]:
         getting_ready = start_getting_ready(state)
-        pulse = Pulse(state.metrics.loop_lag, state.gate.keys.refresh, state.backlog.tell, Leftovers().look)
+        chores = state.gate.keys.refresh, state.certificates.refresh, state.backlog.tell, Leftovers().look
+        pulse = Pulse(state.metrics.loop_lag, *chores)
         pulse.start()
         state.watch.start()
         score = app.endpoints.get(("POST", PATH))

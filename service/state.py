@@ -17,6 +17,7 @@ from service.models import ModelStore
 from service.quick.path import QuickPath
 from service.settings import Settings
 from service.threads import ThreadTeam
+from service.tls import Certificates
 
 __all__ = ["State"]
 
@@ -35,6 +36,7 @@ class State:
     watch: Watch
     budget: Budget
     backlog: Backlog
+    certificates: Certificates
     models: ModelStore = field(default_factory=lambda: ModelStore({}))
     ready: bool = False
     failure: str | None = None
@@ -64,7 +66,9 @@ class State:
         watch = Watch(Deadlines(*(getattr(settings, name) for name in Deadlines._fields)), metrics)
         backlog = Backlog(settings.score_queue_seconds, metrics, gate)
         teams = ThreadTeam(n), ThreadTeam(n, settings.bulk_nice)
-        state = cls(settings, metrics, *teams, admission, gate, watch, budget, backlog)
+        certificates = Certificates(settings)
+        metrics.registry.register(certificates)
+        state = cls(settings, metrics, *teams, admission, gate, watch, budget, backlog, certificates)
         metrics.ready.set_function(lambda: state.ready and not gate.draining)
         for phase in PHASES:
             metrics.phase.labels(phase).set_function(partial(state.is_at, phase))

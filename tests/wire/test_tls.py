@@ -97,6 +97,41 @@ def test_one_way_tls_and_the_health_check(authority: trustme.CA, settings: dict[
     assert checked(mutual.port, **own) == 1
 
 
+def test_renewed_certificates_count_without_a_restart(authority: trustme.CA, tmp_path: Path) -> None:
+    files = {name: tmp_path / f"{name}.pem" for name in ("ssl_certfile", "ssl_keyfile")}
+
+    def write(certificate: trustme.LeafCert) -> None:
+        certificate.cert_chain_pems[0].write_to_path(files["ssl_certfile"])
+        certificate.private_key_pem.write_to_path(files["ssl_keyfile"])
+
+    def answers(trusted: trustme.CA) -> bool:
+        try:
+            return httpx.get(f"{service.url}/healthz", verify=trusting(trusted)).status_code == 200
+        except httpx.TransportError:
+            return False
+
+    write(authority.issue_cert("127.0.0.1"))
+    renewed = trustme.CA()
+    both = trusting(authority)
+    renewed.configure_trust(both)
+    with running(scheme="https", context=both, threads=1, ready=False, **files) as service:
+        with httpx.Client(base_url=service.url, verify=trusting(authority)) as early:
+            assert early.get("/healthz").status_code == 200
+            write(renewed.issue_cert("127.0.0.1"))
+            service.wait_until(lambda: answers(renewed), 30)
+            assert not answers(authority)
+            assert early.get("/healthz").status_code == 200  # a connection keeps what it began with
+        files["ssl_keyfile"].write_text("no key at all")
+        service.wait_until(lambda: service.metrics()["segserve_certificates_reload_failed"] == 1, 30)
+        assert answers(renewed)
+        write(renewed.issue_cert("127.0.0.1"))
+        service.wait_until(lambda: service.metrics()["segserve_certificates_reload_failed"] == 0, 30)
+        assert answers(renewed)
+    events = [entry["event"] for entry in service.log]
+    assert "certificates reloaded" in events
+    assert "certificates not reloaded" in events
+
+
 def checked(port: int, **settings: str) -> int:
     """The exit code of the health check of a container with these settings."""
     variables = {f"SEGSERVE_{name.upper()}": value for name, value in settings.items()}
