@@ -132,9 +132,14 @@ class AudienceOptions(ScoreOptions):
     @model_validator(mode="before")
     @classmethod
     def _tiers_are_of_their_scheme(cls, data: Any) -> Any:
-        if isinstance(data, dict) and data.get("tiers") and "tiers" not in data.get("schemes", {}):
-            return {**data, "schemes": {**data.get("schemes", {}), "tiers": {}}}
-        return data
+        """Adds the scheme, to names as they were sent or to schemes with their parameters."""
+        if not isinstance(data, dict) or not data.get("tiers"):
+            return data
+        schemes = data.get("schemes", {})
+        named = split_names(schemes)
+        if "tiers" in named or (isinstance(named, list) and not named):  # none at all is told by its own field
+            return data
+        return {**data, "schemes": f"{schemes},tiers" if isinstance(schemes, str) else {**schemes, "tiers": {}}}
 
     @model_validator(mode="after")
     def _audience_fits_together(self) -> AudienceOptions:

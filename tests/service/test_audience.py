@@ -247,6 +247,27 @@ def test_costs_that_are_none(cost: float) -> None:
         run(customers, options_of(cost_per_contact="price"))
 
 
+@pytest.mark.parametrize(
+    ("query", "schemes"),
+    [
+        ({}, {"tiers": {}}),
+        ({"schemes": "pareto"}, {"pareto": {}, "tiers": {}}),
+        ({"schemes": "pareto, tiers"}, {"pareto": {}, "tiers": {}}),
+        ({"schemes": "frontiers"}, {"frontiers": {}, "tiers": {}}),
+        ({"schemes": "pareto", "pareto.cover": "0.7"}, {"pareto": {"cover": "0.7"}, "tiers": {}}),
+    ],
+)
+def test_tiers_ask_for_their_scheme_too(query: dict[str, str], schemes: dict[str, dict[str, str]]) -> None:
+    assert options_of(tiers="ideal", **query).schemes == schemes
+
+
+@pytest.mark.parametrize("schemes", ["", ",", "pareto,pareto"])
+def test_schemes_that_cannot_be_used_are_told_beside_tiers(schemes: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        parse_options(AudienceOptions, [("tiers", "ideal"), ("schemes", schemes)])
+    assert (caught.value.code, caught.value.facts["option"]) == (ErrorCode.BAD_OPTION, "schemes")
+
+
 def test_the_control_group_stands_behind_the_audience_where_it_is_asked_for() -> None:
     customers = [{"score": float(i), "segment": 0, "consent": i % 2, "opt_out": None, "cost": None} for i in range(40)]
     asked = {"holdout": "0.5", "campaign": "spring", "consent": "may", "cost_per_contact": "1", "budget": "3"}

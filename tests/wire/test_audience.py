@@ -154,6 +154,48 @@ def test_classes_holdout_and_max(client: httpx.Client, fitted: bytes, scored: pa
     assert table_of(again)["customer_id"].to_pylist() == table_of(held)["customer_id"].to_pylist()[:7]
 
 
+def test_the_control_group_behind_the_audience(client: httpx.Client, fitted: bytes) -> None:
+    query: dict[str, Any] = {"as_of": AS_OF, "holdout": 0.3, "campaign": "spring", "top": 100, "cost_per_contact": 0.5}
+    plain = post(client, "audience", SHOP, inline=fitted, **query)
+    both = post(client, "audience", SHOP, inline=fitted, with_holdout="true", **query)
+    audience = table_of(plain)
+    found = table_of(both)
+    n = audience.num_rows
+    assert summary_of(both)["audience"] == summary_of(plain)["audience"]
+    assert found.slice(0, n).drop_columns(["held_out"]).equals(audience)
+    assert found["held_out"].to_pylist() == [False] * n + [True] * (100 - n)
+    control = found.slice(n)
+    assert [control[name].null_count for name in ("rank", "cost", "cumulative_cost")] == [100 - n] * 3
+    assert control["value_score"].to_pylist() == sorted(control["value_score"].to_pylist(), reverse=True)
+    assert not set(control["customer_id"].to_pylist()) & set(audience["customer_id"].to_pylist())
+    sheet = post(client, "audience", SHOP, inline=fitted, with_holdout="true", headers={"Accept": CSV}, **query)
+    assert [line.rsplit(",", 1)[1] for line in sheet.text.splitlines()[1:]] == ["false"] * n + ["true"] * (100 - n)
+    assert refused(
+        post(client, "audience", SHOP, inline=fitted, as_of=AS_OF, with_holdout="true"), 422, "conflicting_options"
+    )["wanted"] == "holdout"  # fmt: skip
+
+
+def test_only_customers_of_some_tiers(client: httpx.Client) -> None:
+    model = post(client, "fit", SHOP, k=5, schemes="pareto,tiers").content
+    scores = table_of(post(client, "score", SHOP, inline=model, as_of=AS_OF, schemes="tiers"))
+    names = [name for name in ("ideal", "good") if name in scores["tiers"].to_pylist()]
+    wanted = scores.filter(pc.is_in(scores["tiers"].cast(pa.utf8()), pa.array(names)))
+    query = {"as_of": AS_OF, "tiers": ",".join(names)}
+    for schemes in ({}, {"schemes": "pareto"}, {"schemes": "pareto,tiers"}):
+        reply = post(client, "audience", SHOP, inline=model, **query, **schemes)
+        found = table_of(reply)
+        assert 0 < found.num_rows < scores.num_rows
+        assert sorted(found["customer_id"].to_pylist()) == sorted(wanted["customer_id"].to_pylist())
+        assert summary_of(reply)["audience"]["reached"] == found.num_rows
+        assert "tiers" in found.column_names
+        assert ("pareto" in found.column_names) is bool(schemes)
+    for tiers in ("best", "ideal,best"):
+        problem = refused(post(client, "audience", SHOP, inline=model, as_of=AS_OF, tiers=tiers), 422, "bad_option")
+        assert (problem["option"], "best" in problem["detail"]) == ("tiers", True)
+    plain = post(client, "fit", SHOP, k=5).content
+    refused(post(client, "audience", SHOP, inline=plain, as_of=AS_OF, tiers="ideal"), 422, "conflicting_options")
+
+
 def test_schemes_come_along_and_say_what_to_expect(client: httpx.Client) -> None:
     model = post(client, "fit", SHOP, k=5, schemes="lifecycle,pareto").content
     query = {"as_of": AS_OF, "schemes": "lifecycle,pareto"}
