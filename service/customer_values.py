@@ -6,14 +6,11 @@ purchases out, but not what a customer said before it.
 
 from __future__ import annotations
 
-import secrets
-
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from kernels.keys import Keys, KeyTable
-from kernels.parts import hash_and_part
+from kernels.keys import Keys
 from proto.errors import ErrorCode, RequestError
 from proto.limits import Limits
 from proto.option_values import ValueKind
@@ -21,7 +18,7 @@ from proto.schemas import Plan
 from service import columns as cols
 from service.budget import table_bytes
 from service.filtering import RowFilter
-from service.identities import check_text
+from service.numbering import Numbering
 
 __all__ = ["CustomerValues", "TableValues"]
 
@@ -46,11 +43,10 @@ class CustomerValues:
     ) -> None:
         self._customer_id, self._timestamp = plan.customer_id, plan.timestamp
         self._columns = {option: column for option, (column, _) in columns.items()}
-        self._as_of_tick, self._where, self._limits = as_of_tick, where, limits
+        self._as_of_tick, self._where = as_of_tick, where
         for option, (column, kind) in columns.items():
             _check_type(option, column, kind, schema.field(column).type)
-        self._table = KeyTable(cols.is_fixed_id(schema.field(plan.customer_id).type))
-        self._seed = secrets.randbits(63)  # nobody can craft ids that collide
+        self._customers = Numbering(schema.field(plan.customer_id).type, limits)
         self._values = {option: np.empty(0) for option in columns}
         self._ticks = {option: np.empty(0, np.int64) for option in columns}
 
@@ -58,12 +54,12 @@ class CustomerValues:
     def held_bytes(self) -> int:
         """The bytes held."""
         arrays = (*self._values.values(), *self._ticks.values())
-        return int(self._table.nbytes) + sum(array.nbytes for array in arrays)
+        return self._customers.nbytes + sum(array.nbytes for array in arrays)
 
     def growing_bytes(self, batch: pa.RecordBatch) -> int:
         """What it holds at most while it takes in a batch: everything doubles beside what it was."""
-        n_rows, n_known = int(batch.num_rows), self._table.n_keys
-        text = self._table.text_bytes + int(batch.column(self._customer_id).nbytes)
+        n_rows, n_known = int(batch.num_rows), self._customers.n
+        text = self._customers.text_bytes + int(batch.column(self._customer_id).nbytes)
         own = table_bytes(n_rows, n_known, 0, text, n_shards=1, in_place=False, with_pairs=False)
         return self.held_bytes + own + len(self._columns) * (n_rows + n_known) * _VALUE_BYTES
 
@@ -80,10 +76,7 @@ class CustomerValues:
             if self._as_of_tick is not None:
                 in_time = ticks <= self._as_of_tick
                 keep = in_time if keep is None else keep & in_time
-        keys = cols.keys_of(ids)
-        hashes, (rows,) = hash_and_part(keys, self._seed, 1, keep)
-        numbers = self._table.number(keys, hashes, rows)
-        check_text(self._table.text_bytes, self._limits)
+        rows, numbers = self._customers.number(cols.keys_of(ids), keep)
         self._grow()
         for option, column in self._columns.items():
             values = _as_floats(batch.column(column))[rows]
@@ -91,7 +84,7 @@ class CustomerValues:
             self._enter(option, numbers[there], ticks[rows[there]], values[there])
 
     def _grow(self) -> None:
-        n = self._table.n_keys
+        n = self._customers.n
         for option, values in self._values.items():
             if len(values) < n:
                 room = max(n, len(values) * 2)
@@ -114,8 +107,7 @@ class CustomerValues:
 
     def of(self, keys: Keys) -> dict[str, Floats]:
         """By option, the value of each of these customers, float64[n]; NaN where there is none."""
-        hashes, (rows,) = hash_and_part(keys, self._seed, 1, None)
-        numbers = self._table.number(keys, hashes, rows)
+        _, numbers = self._customers.number(keys)
         self._grow()
         return {option: values[numbers] for option, values in self._values.items()}
 
