@@ -25,6 +25,7 @@ from proto.schemas import Plan
 from proto.wishes import Wish, Wishes
 from service import columns as cols
 from service.identities import Identities
+from service.numbering import by_appearance
 from service.population import Groups
 
 __all__ = ["GROUP_COLUMN", "Grouping", "TableGrouping", "with_group"]
@@ -92,16 +93,12 @@ class _Codes:
     def groups(self, codes: Ints) -> Groups:
         """The groups of these units, in the order of their first one; RequestError when they are too many."""
         there = np.flatnonzero(codes != MISSING)
-        distinct, first, inverse = np.unique(codes[there], return_index=True, return_inverse=True)
-        names = self._names(distinct)
+        distinct, places = by_appearance(codes[there])
         if len(distinct) > MAX_GROUPS:
-            raise self._too_many(len(distinct), [names[i] for i in np.argsort(first)[:_SHOWN]])
-        order = np.argsort(first)
-        places = np.empty(len(order), np.int64)
-        places[order] = np.arange(len(order))
+            raise self._too_many(len(distinct), self._names(distinct[:_SHOWN]))
         found = np.full(len(codes), NO_GROUP, np.int64)
-        found[there] = places[inverse]
-        return Groups(found, [names[i] for i in order])
+        found[there] = places
+        return Groups(found, self._names(distinct))
 
     def _names(self, distinct: Ints) -> list[str]:
         keys = self._texts.restore(Identities.as_keys(distinct))

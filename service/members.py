@@ -19,7 +19,7 @@ import pyarrow as pa
 from kernels.keys import FixedKeys, Keys, take_keys
 from proto.summary import RollupSummary
 from service import columns as cols
-from service.numbering import Numbering
+from service.numbering import Numbering, by_appearance
 from service.outcome import Outcome
 from service.population import Population
 from service.scoring import Scored
@@ -75,7 +75,7 @@ def members_of_pairs(
     assert isinstance(spend.keys, FixedKeys)
     assert spend.revenue is not None
     bits, amounts = spend.keys.bits.view(np.int64), spend.revenue
-    who, own = _by_appearance(bits >> 32)
+    who, own = by_appearance(bits >> 32)
     housed = np.where(bits & 1, amounts, 0.0)
     sums = np.bincount(own, housed, len(who))
     place = places[who]
@@ -88,15 +88,6 @@ def members_of_pairs(
     if categories is not None:
         tops = _top_categories(own, (bits >> 1 & _LOW_31) - 1, amounts, len(who), categories)
     return Members(take_keys(keys, who), id_type, place, np.clip(shares, 0.0, 1.0), tops)
-
-
-def _by_appearance(values: Ints) -> tuple[Ints, Ints]:
-    """(the distinct values in the order they first appear, the place of each value among them)."""
-    distinct, first, inverse = np.unique(values, return_index=True, return_inverse=True)
-    order = np.argsort(first)
-    places = np.empty(len(order), np.int64)
-    places[order] = np.arange(len(order))
-    return distinct[order], places[inverse]
 
 
 def _top_categories(own: Ints, numbers: Ints, amounts: Floats, n: int, categories: Numbering) -> pa.Array:

@@ -14,8 +14,9 @@ from proto.limits import Limits
 from service import columns as cols
 from service.identities import check_text
 
-__all__ = ["Numbering"]
+__all__ = ["Numbering", "by_appearance"]
 
+Ints = npt.NDArray[np.int64]
 Numbers = npt.NDArray[np.int32]
 
 
@@ -60,3 +61,12 @@ class Numbering:
     def name(self, number: int) -> str:
         """One id as text, for a message."""
         return str(cols.id_column(self.keys(), self.id_type)[number].as_py())
+
+
+def by_appearance(values: Ints) -> tuple[Ints, Ints]:
+    """(the distinct values in the order they first appear, the place of each value among them)."""
+    distinct, first, inverse = np.unique(values, return_index=True, return_inverse=True)
+    order = np.argsort(first)
+    places = np.empty(len(order), np.int64)
+    places[order] = np.arange(len(order))
+    return distinct[order], places[inverse]
