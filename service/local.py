@@ -14,8 +14,7 @@ from proto.options import ScoreOptions
 from proto.roles import assign
 from service.arrow_reader import canonical, canonical_schema
 from service.grouping import with_group
-from service.outcome import Outcome
-from service.partitions import PartitionedOutcome
+from service.outcome import AnyOutcome
 from service.pipeline import Job, Kind, Options
 from service.rollup import wishes_for
 from service.settings import available_cores
@@ -31,7 +30,7 @@ def run_local(
     options: Options,
     model: AnyModel | None = None,
     threads: int = 0,
-) -> Outcome | PartitionedOutcome:
+) -> AnyOutcome:
     """Segments, fits or scores the batches; `threads` 0 takes the cores there are. RequestError as over HTTP."""
     assert options.name == kind
     warm_up()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -13,6 +14,7 @@ import pyarrow as pa
 from kernels.percentiles import percentiles
 from kernels.scaling import SCORE_PROBABILITIES
 from kernels.scoring import class_codes, explain
+from proto.bundle import AnyModel
 from proto.classes import RFM, RFM_CLASSES, UNDIFFERENTIATED, Lang
 from proto.model import Aggregation, Feature, Model
 from proto.summary import Summary
@@ -21,7 +23,7 @@ from service.population import NO_PURCHASE, Population, view_keys
 from service.schemes.running import SchemeColumns
 from service.scoring import Scored, scoring_of
 
-__all__ = ["BATCH_ROWS", "Outcome", "OutputColumns", "WholeColumn", "own_column", "reply_labels", "rfm_cuts"]
+__all__ = ["AnyOutcome", "Outcome", "OutputColumns", "WholeColumn", "own_column", "reply_labels", "rfm_cuts"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -37,21 +39,21 @@ class WholeColumn(Protocol):
     def take(self, places: Any) -> WholeColumn: ...
 
 
+class Columns(Protocol):
+    """Makes the output columns of a range of customers."""
+
+    def of(self, rows: slice, names: list[str]) -> list[pa.Array]: ...
+
+
 @dataclass
-class Outcome:
+class AnyOutcome(ABC):
     """The answer of one request. `schema` and `batches` are for segment and score; a fit has only a model."""
 
-    model: Model
+    model: AnyModel
     summary: Summary
     population: Population
-    scored: Scored
     schema: pa.Schema | None
     lang: Lang
-    scheme_columns: Sequence[SchemeColumns] = ()
-    extra: Mapping[str, WholeColumn] = field(default_factory=dict)
-    """Whole columns that were made with the outcome, such as the rank in an audience."""
-    households: Ints | None = None
-    """Which household each row is of, where rows are members (-1: none); None where they are customers."""
 
     @property
     def rows_in(self) -> int:
@@ -64,10 +66,29 @@ class Outcome:
     def batches(self) -> Iterator[pa.RecordBatch]:
         """The rows of the reply, 65 536 at a time, in order of the customers' first appearance."""
         assert self.schema is not None
-        columns = OutputColumns(self)
+        columns = self.columns()
         for start in range(0, self.population.n, BATCH_ROWS):
             rows = slice(start, min(start + BATCH_ROWS, self.population.n))
             yield pa.RecordBatch.from_arrays(columns.of(rows, self.schema.names), schema=self.schema)
+
+    @abstractmethod
+    def columns(self) -> Columns: ...
+
+
+@dataclass
+class Outcome(AnyOutcome):
+    """The answer of one model."""
+
+    model: Model
+    scored: Scored
+    scheme_columns: Sequence[SchemeColumns] = ()
+    extra: Mapping[str, WholeColumn] = field(default_factory=dict)
+    """Whole columns that were made with the outcome, such as the rank in an audience."""
+    households: Ints | None = None
+    """Which household each row is of, where rows are members (-1: none); None where they are customers."""
+
+    def columns(self) -> OutputColumns:
+        return OutputColumns(self)
 
 
 class OutputColumns:

@@ -6,7 +6,7 @@ through the functions of the whole; several groups at a time, as much of a small
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -15,13 +15,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from proto.bundle import AnyModel, Bundle, Partition, seal_bundle
-from proto.classes import Lang
 from proto.errors import ErrorCode, RequestError
 from proto.limits import over
 from proto.model import Aggregation, Model, Notice
 from proto.schemas import GROUP, LABEL
 from proto.summary import GroupSummary, PartitionSummary, Summary
-from service.outcome import BATCH_ROWS, Outcome, OutputColumns, own_column
+from service.outcome import AnyOutcome, Outcome, OutputColumns, own_column
 from service.population import Population
 from service.threads import ThreadTeam
 
@@ -46,31 +45,14 @@ class Part(NamedTuple):
 
 
 @dataclass
-class PartitionedOutcome:
-    """The answer of a request with groups: as `Outcome`, with a bundle for a model and the column `group`."""
+class PartitionedOutcome(AnyOutcome):
+    """The answer of a request with groups, which has a bundle for a model; the schema has the column `group`."""
 
     model: Bundle
-    summary: Summary
-    population: Population
-    schema: pa.Schema | None
-    lang: Lang
     parts: Sequence[Part]
 
-    @property
-    def rows_in(self) -> int:
-        return self.summary.counts.rows_in
-
-    @property
-    def customers_out(self) -> int:
-        return self.population.n
-
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        """The rows of the reply, 65 536 at a time, in order of the units' first appearance."""
-        assert self.schema is not None
-        columns = _Columns(self)
-        for start in range(0, self.population.n, BATCH_ROWS):
-            rows = slice(start, min(start + BATCH_ROWS, self.population.n))
-            yield pa.RecordBatch.from_arrays(columns.of(rows, self.schema), schema=self.schema)
+    def columns(self) -> _Columns:
+        return _Columns(self)
 
 
 def by_group(
@@ -301,13 +283,14 @@ class _Columns:
         groups = outcome.population.groups
         assert groups is not None
         self._codes, self._names = groups.codes, pa.array(groups.names, pa.string())
+        self._types = {field.name: field.type for field in outcome.schema}
         self._by_model = [name for name in outcome.schema.names if name not in _OWN and name != GROUP.name]
         self._scored = [
             (part.places, OutputColumns(part.outcome), self._there(part.outcome))
             for part in outcome.parts
             if part.outcome is not None
         ]
-        self._labels = {name: self._union(name) for name in self._by_model if outcome.schema.field(name).type == LABEL}
+        self._labels = {name: self._union(name) for name in self._by_model if self._types[name] == LABEL}
 
     def _there(self, outcome: Outcome) -> list[str]:
         assert outcome.schema is not None
@@ -324,13 +307,13 @@ class _Columns:
             raise over(f"the number of labels in {name}", len(texts), MOST_LABELS, "Ask for fewer groups or segments.")
         return texts
 
-    def of(self, rows: slice, schema: pa.Schema) -> list[pa.Array]:
+    def of(self, rows: slice, names: list[str]) -> list[pa.Array]:
         """The columns of these units."""
         population = self._population
         missing = None if population.purchased is None else ~population.purchased[rows]
-        by_model = self._of_models(rows, schema)
+        by_model = self._of_models(rows)
         columns = []
-        for name in schema.names:
+        for name in names:
             if name == GROUP.name:
                 codes = self._codes[rows]
                 indices = pa.array(np.maximum(codes, 0).astype(np.int16), mask=codes < 0)
@@ -341,7 +324,7 @@ class _Columns:
                 columns.append(own_column(population, self._aggregation, name, rows, missing))
         return columns
 
-    def _of_models(self, rows: slice, schema: pa.Schema) -> dict[str, pa.Array]:
+    def _of_models(self, rows: slice) -> dict[str, pa.Array]:
         """The columns that the groups' models make: one group's after the other's, then all in order of arrival."""
         n = rows.stop - rows.start
         pieces: dict[str, list[pa.Array]] = {name: [] for name in self._by_model}
@@ -353,7 +336,7 @@ class _Columns:
             where.append(places[start:stop] - rows.start)
             found = dict(zip(there, columns.of(slice(start, stop), there), strict=True))
             for name, of_name in pieces.items():
-                of_name.append(self._piece(name, schema.field(name).type, found.get(name), stop - start))
+                of_name.append(self._piece(name, found.get(name), stop - start))
         at = np.concatenate([np.empty(0, np.int64), *where])
         rest = np.ones(n, np.bool_)
         rest[at] = False
@@ -361,18 +344,18 @@ class _Columns:
         if len(others):
             at = np.concatenate([at, others])
             for name, of_name in pieces.items():
-                of_name.append(self._piece(name, schema.field(name).type, None, len(others)))
+                of_name.append(self._piece(name, None, len(others)))
         back = np.empty(n, np.int64)
         back[at] = np.arange(n)
         taken = pa.array(back)
         return {name: self._whole(name, pa.concat_arrays(of_name).take(taken)) for name, of_name in pieces.items()}
 
-    def _piece(self, name: str, kind: pa.DataType, found: pa.Array | None, n: int) -> pa.Array:
+    def _piece(self, name: str, found: pa.Array | None, n: int) -> pa.Array:
         """One group's part of a column; labels as places in the dictionary of all groups."""
         if found is None:
             if name == "segment_id":
                 return pa.array(np.full(n, -1, np.int32))
-            return pa.nulls(n, pa.int16() if name in self._labels else kind)
+            return pa.nulls(n, pa.int16() if name in self._labels else self._types[name])
         if name not in self._labels:
             return found
         texts = self._labels[name]

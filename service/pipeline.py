@@ -28,8 +28,8 @@ from service.grouping import Grouping, TableGrouping, with_group
 from service.intake import Intake
 from service.mapping import MemberMapping
 from service.members import members_of
-from service.outcome import Outcome
-from service.partitions import PartitionedOutcome, by_group
+from service.outcome import AnyOutcome, Outcome
+from service.partitions import by_group
 from service.population import Population
 from service.rollup import RollupIntake, rollup_of, wishes_for
 from service.schemes.request import Asked, asked_by, check_times
@@ -224,7 +224,7 @@ class Job:
             raise TypeError("partial states are of transactions; start() with a transactions schema comes first")
         return self._intake
 
-    def finish(self) -> Outcome | PartitionedOutcome:
+    def finish(self) -> AnyOutcome:
         """Fits or scores what came."""
         assert self._plan is not None, "start() comes before finish()"
         assert self._intake is not None
@@ -305,4 +305,4 @@ class Job:
             monetary = model.aggregation.monetary if model.aggregation else "sum"
             behind = [field for own in columns for field in own.fields]
             schema = output_schema(self._plan, options.fields, monetary=monetary, behind=behind)
-        return Outcome(model, summary, population, scored, schema, lang, columns)
+        return Outcome(model, summary, population, schema, lang, scored, columns)

@@ -23,8 +23,7 @@ from service.grouping import with_group
 from service.mapping import MemberMapping
 from service.metrics import StageTimer
 from service.models import ModelStore, inline_model
-from service.outcome import Outcome
-from service.partitions import PartitionedOutcome
+from service.outcome import AnyOutcome
 from service.pipeline import Job, Options
 from service.readers import decode_whole, open_reader
 from service.rollup import wishes_for
@@ -198,7 +197,7 @@ class Work:
 
     # Answering
 
-    def finish(self) -> Outcome | PartitionedOutcome:
+    def finish(self) -> AnyOutcome:
         """Fits or scores what came."""
         assert self._job is not None
         with self._timer.stage("compute"):
@@ -208,7 +207,7 @@ class Work:
     def rows_in(self) -> int:
         return self._job.rows_in if self._job else 0
 
-    def reply(self, outcome: Outcome | PartitionedOutcome, media_out: Media) -> Iterator[bytes]:
+    def reply(self, outcome: AnyOutcome, media_out: Media) -> Iterator[bytes]:
         """The reply's pieces."""
         if isinstance(self._options, FitOptions):
             yield dump_any(outcome.model)
