@@ -27,6 +27,7 @@ from service import columns as cols
 from service.identities import Identities
 from service.numbering import by_appearance
 from service.population import Groups
+from service.text_codes import TextCodes
 
 __all__ = ["GROUP_COLUMN", "Grouping", "TableGrouping", "with_group"]
 
@@ -61,7 +62,7 @@ class _Codes:
     def __init__(self, plan: Plan, schema: pa.Schema, partition: Partition, limits: Limits, n_shards: int) -> None:
         self._partition = partition
         self._column = next(one.column for one in plan.wished if one.name == partition.column)
-        self._texts = Identities(_TEXTS, count_rows=False, limits=limits, n_shards=n_shards)
+        self._texts = TextCodes(limits, n_shards)
         kind = schema.field(self._column).type
         text = kind.value_type if pt.is_dictionary(kind) else kind
         if not (pt.is_integer(kind) or pt.is_string(text) or pt.is_large_string(text) or pt.is_null(kind)):
@@ -84,25 +85,17 @@ class _Codes:
         array = batch.column(self._column)
         if not (pt.is_dictionary(array.type) or pt.is_string(array.type) or pt.is_large_string(array.type)):
             array = array.cast(pa.utf8())
-        keys = self._texts.keys_of(array)
-        assert isinstance(keys, FixedKeys)
-        codes: Ints = keys.bits.view(np.int64)
-        valid = cols.validity(array)
-        return codes if valid is None else np.where(valid, codes, MISSING)
+        return self._texts.of(array)
 
     def groups(self, codes: Ints) -> Groups:
         """The groups of these units, in the order of their first one; RequestError when they are too many."""
         there = np.flatnonzero(codes != MISSING)
         distinct, places = by_appearance(codes[there])
         if len(distinct) > MAX_GROUPS:
-            raise self._too_many(len(distinct), self._names(distinct[:_SHOWN]))
+            raise self._too_many(len(distinct), self._texts.texts(distinct[:_SHOWN]))
         found = np.full(len(codes), NO_GROUP, np.int64)
         found[there] = places
-        return Groups(found, self._names(distinct))
-
-    def _names(self, distinct: Ints) -> list[str]:
-        keys = self._texts.restore(Identities.as_keys(distinct))
-        return list(cols.id_column(keys, pa.utf8()).to_pylist()) if len(distinct) else []
+        return Groups(found, self._texts.texts(distinct))
 
     def _too_many(self, found: int, first: Sequence[str]) -> RequestError:
         shown = ", ".join(repr(name[:40]) for name in first)

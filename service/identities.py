@@ -89,11 +89,6 @@ class Identities:
             return take_keys(self._interner.texts(), keys.bits.view(np.int64))
         return keys
 
-    @staticmethod
-    def as_keys(numbers: npt.NDArray[np.int64]) -> FixedKeys:
-        """Numbers that texts became, as `restore` takes them."""
-        return FixedKeys(numbers.view(np.uint64))
-
     def _packed(self, array: pa.Array, keep: Bools | None) -> WideKeys:
         """Texts as two words; those that need one get a number."""
         if pa.types.is_dictionary(array.type):

@@ -17,16 +17,15 @@ from kernels.recency import local_days
 from proto.limits import Limits, over
 from proto.wishes import Wished
 from service import columns as cols
-from service.identities import Identities
 from service.schemes.accumulations import AMOUNT_WHERE
 from service.schemes.moment import Moment
+from service.text_codes import TextCodes, codes_of
 from service.text_values import bad_value
 from service.zones import zone_table
 
 __all__ = ["MAX_LABELS", "ExtraColumns", "derived"]
 
 MAX_LABELS = 10_000  # distinct texts of one label column
-_TEXTS = pa.dictionary(pa.int32(), pa.utf8())
 _MICROSECONDS = pa.timestamp("us")
 
 
@@ -37,9 +36,7 @@ class ExtraColumns:
         self.extras = {extra.name: extra for extra in extras}
         self._limits = limits
         self._texts = {
-            extra.name: Identities(_TEXTS, count_rows=False, limits=limits, n_shards=n_shards)
-            for extra in self.extras.values()
-            if extra.kind in ("label", "id")
+            extra.name: TextCodes(limits, n_shards) for extra in self.extras.values() if extra.kind in ("label", "id")
         }
 
     @property
@@ -63,12 +60,8 @@ class ExtraColumns:
         if extra.kind == "time":
             return _filled(array.cast(pa.date32()) if pa.types.is_date64(array.type) else array)
         if cols.is_fixed_id(array.type):
-            keys: Any = cols.keys_of(array)
-        else:
-            keys = self._texts[extra.name].keys_of(array)
-        codes: npt.NDArray[np.int64] = keys.bits.view(np.int64)
-        valid = cols.validity(array)
-        return codes if valid is None else np.where(valid, codes, MISSING)
+            return codes_of(cols.keys_of(array), array)
+        return self._texts[extra.name].of(array)
 
     def labels(self, name: str, codes: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], list[str]]:
         """(codes by text: int64[n], MISSING where none; the texts in their order) of the numbers that labels became.
@@ -82,10 +75,7 @@ class ExtraColumns:
             raise over("the number of labels", len(used), MAX_LABELS, remedy)
         if not len(used):
             return codes, []
-        keys: Any = self._texts[name].restore(self._texts[name].as_keys(used))
-        data = keys.data.tobytes()
-        spans = zip(keys.starts.tolist(), keys.lengths.tolist(), strict=True)
-        texts = [data[start : start + length].decode() for start, length in spans]
+        texts = self._texts[name].texts(used)
         order = sorted(range(len(texts)), key=texts.__getitem__)
         ranks = np.empty(len(texts), np.int64)
         ranks[order] = np.arange(len(texts))
