@@ -15,6 +15,7 @@ from service.api_keys import ApiKeys
 from service.backlog import MANY, PATIENCE_SECONDS, REFUSAL_SECONDS, Backlog, refusable
 from service.gate import Gate
 from service.metrics import Metrics
+from tests.service.clock import Clock
 
 LONGEST = 0.0205
 
@@ -22,18 +23,6 @@ LONGEST = 0.0205
 def request(*lines: str, body: bytes = b"1234", target: str = "/v1/score?model=shop", version: str = "1.1") -> bytes:
     lines = lines or (f"Content-Length: {len(body)}",)
     return "\r\n".join([f"POST {target} HTTP/{version}", "Host: x", *lines, "", ""]).encode() + body
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture
