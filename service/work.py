@@ -91,6 +91,7 @@ class Work:
         self._mapping = MemberMapping(households, limits, self._memory)
         self._job: Job | None = None
         self._started = False
+        self._grows: bool | None = None  # until it is known
         self._reader = open_reader(media_in, self._wanted, limits, content_encoding, self._memory, self._mapping)
 
     def cancel(self) -> None:
@@ -166,7 +167,10 @@ class Work:
         """
         if self._media_in is not Media.ARROW:
             return False
-        return self._mapping.column is not None or check_stream(memoryview(body), self._limits) > GROWN_BYTES
+        if self._grows is None:
+            two_streams = self._mapping.column is not None
+            self._grows = two_streams or check_stream(memoryview(body), self._limits) > GROWN_BYTES
+        return self._grows
 
     def take_whole(self, body: bytes) -> None:
         """Decodes and aggregates a body that is small enough to be taken at once."""
