@@ -91,7 +91,7 @@ def read_json(
 
 def _take_mapping(columns: Any, mapping: MemberMapping | None) -> None:
     """`{"customer_id": […], "household_id": […]}`, one place per member."""
-    assert mapping is not None, "only the command line has no place for a mapping, and it reads no JSON"
+    assert mapping is not None, "only files are read without a place for a mapping, and none of them is JSON"
     _check_columns(columns, "mapping")
     arrays = [_ids(values, name) for name, values in columns.items()]
     batch = pa.RecordBatch.from_arrays(arrays, list(columns))

@@ -8,12 +8,13 @@ from collections.abc import Iterable
 import pyarrow as pa
 
 from kernels.warmup import warm_up
-from proto.bundle import AnyModel, partition_of, shared_of
+from proto.bundle import AnyModel, households_of, partition_of, shared_of
 from proto.limits import Limits
 from proto.options import ScoreOptions
 from proto.roles import assign
 from service.arrow_reader import canonical, canonical_schema
 from service.grouping import with_group
+from service.mapping import MemberMapping
 from service.outcome import AnyOutcome
 from service.pipeline import Job, Kind, Options
 from service.rollup import wishes_for
@@ -30,21 +31,35 @@ def run_local(
     options: Options,
     model: AnyModel | None = None,
     threads: int = 0,
+    mapping: tuple[pa.Schema, Iterable[pa.RecordBatch]] | None = None,
 ) -> AnyOutcome:
-    """Segments, fits or scores the batches; `threads` 0 takes the cores there are. RequestError as over HTTP."""
+    """Segments, fits or scores the batches; `threads` 0 takes the cores there are. RequestError as over HTTP.
+
+    `mapping`: the household of each member, where no column of the batches says it.
+    """
     assert options.name == kind
     warm_up()
     limits = Limits()
     scoring = shared_of(model) if isinstance(options, ScoreOptions) else None
-    wanted = wishes_for(options, scoring)
+    homes = MemberMapping(households_of(options, scoring), limits)
+    if mapping is not None:
+        _take_mapping(homes, *mapping, limits)
+    wanted = wishes_for(options, scoring, mapped=homes.is_there)
     roles = assign(schema.names, options, scoring, with_group(wanted, partition_of(options, model)))
     schema, views = canonical_schema(schema, roles.sources)
     team = ThreadTeam(threads or available_cores())
     try:
-        job = Job(options, model, limits=limits, team=team, now_ns=time.time_ns())
+        job = Job(options, model, limits=limits, team=team, now_ns=time.time_ns(), mapping=homes)
         job.start(schema)
         for batch in batches:
             job.add(canonical(batch, limits) if views else batch)
         return job.finish()
     finally:
         team.close()
+
+
+def _take_mapping(homes: MemberMapping, schema: pa.Schema, batches: Iterable[pa.RecordBatch], limits: Limits) -> None:
+    plain, views = canonical_schema(schema, schema.names)
+    homes.begin(plain)
+    for batch in batches:
+        homes.add(canonical(batch, limits) if views else batch)

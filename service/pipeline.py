@@ -110,7 +110,8 @@ class Job:
         self._partition = partition_of(self.options, self._model)
         scoring = shared_of(self._model) if isinstance(self.options, ScoreOptions) else None
         self._asked = asked_by(self.options, scoring) if self.options.schemes else []
-        wanted = with_group(wishes_for(self.options, scoring, self._mapping), self._partition)
+        mapped = self._mapping is not None and self._mapping.is_there
+        wanted = with_group(wishes_for(self.options, scoring, mapped=mapped), self._partition)
         plan = resolve(schema, self.options, scoring, wanted)
         self._plan = plan
         households = households_of(self.options, scoring)

@@ -44,14 +44,17 @@ _PAIR = "\0pair"  # no sender's column
 _ANY = 2**62  # pairs are counted against a limit of their own
 
 
-def wishes_for(options: Options, model: Model | None, mapping: MemberMapping | None = None) -> Wishes:
-    """The columns wanted beside the base's: those of schemes, and the household's and the category's of a rollup."""
+def wishes_for(options: Options, model: Model | None, *, mapped: bool = False) -> Wishes:
+    """The columns wanted beside the base's: those of schemes, and the household's and the category's of a rollup.
+
+    `mapped`: a mapping says the households, so that no column has to.
+    """
     found = wishes_of(options, model) if options.schemes else NO_WISHES
     column = households_of(options, model)
     if column is None:
         return found
     rows = {wish.name: wish for wish in found.rows}
-    if mapping is None or not mapping.is_there:
+    if not mapped:
         fits = not isinstance(options, ScoreOptions)
         who = f"rollup={column}" if fits else "the model, which was fitted on households,"
         why = (

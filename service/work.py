@@ -125,7 +125,7 @@ class Work:
         scoring = shared_of(self._model) if isinstance(self._options, ScoreOptions) else None
         if self._mapping.is_there:
             self._mapping.check_use(households_of(self._options, scoring))
-        wanted = wishes_for(self._options, scoring, self._mapping)
+        wanted = wishes_for(self._options, scoring, mapped=self._mapping.is_there)
         return assign(names, self._options, scoring, with_group(wanted, partition_of(self._options, self._model)))
 
     # Taking the body

@@ -57,6 +57,15 @@ Parameters = Annotated[
         help="A parameter of a scheme, such as growth.window=60d; once for each. `segserve schemes` lists them.",
     ),
 ]
+Mapping = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--mapping",
+        metavar="FILE",
+        help="Who is in which household, where FILES do not say: a file with customer_id and the column of --rollup; "
+        "once for each file.",
+    ),
+]
 ScoringModel = Annotated[
     str, typer.Option("--model", "-m", help="The model: a file, or its name on the server.", show_default=False)
 ]
@@ -97,6 +106,7 @@ def segment(
     api_key: ApiKey = None,
     threads: Threads = 0,
     parameters: Parameters = None,
+    mapping: Mapping = None,
     **given: Any,
 ) -> None:
     """Fit segments to FILES, write one row per customer, and show where the money is."""
@@ -112,6 +122,7 @@ def segment(
         api_key=api_key,
         model=init,
         threads=threads,
+        mapping=mapping or (),
     )
 
 
@@ -129,6 +140,7 @@ def fit(
     api_key: ApiKey = None,
     threads: Threads = 0,
     parameters: Parameters = None,
+    mapping: Mapping = None,
     **given: Any,
 ) -> None:
     """Fit segments to FILES and keep the model, to score with later."""
@@ -144,6 +156,7 @@ def fit(
         api_key=api_key,
         model=init,
         threads=threads,
+        mapping=mapping or (),
     )
 
 
@@ -158,12 +171,23 @@ def score(
     api_key: ApiKey = None,
     threads: Threads = 0,
     parameters: Parameters = None,
+    mapping: Mapping = None,
     **given: Any,
 ) -> None:
     """Put the customers of FILES into the segments of a model."""
     from service.cli.run import run
 
-    run("score", files, query_of(given, parameters), out=out, url=url, api_key=api_key, model=model, threads=threads)
+    run(
+        "score",
+        files,
+        query_of(given, parameters),
+        out=out,
+        url=url,
+        api_key=api_key,
+        model=model,
+        threads=threads,
+        mapping=mapping or (),
+    )
 
 
 @app.command()
@@ -202,13 +226,23 @@ def audience(
     api_key: ApiKey = None,
     threads: Threads = 0,
     parameters: Parameters = None,
+    mapping: Mapping = None,
     **given: Any,
 ) -> None:
     """Choose the customers of FILES worth spending on: best first, with rank and cost, within a budget."""
     from service.cli.run import run
 
-    query = query_of(given, parameters)
-    run("audience", files, query, out=out, url=url, api_key=api_key, model=model, threads=threads)
+    run(
+        "audience",
+        files,
+        query_of(given, parameters),
+        out=out,
+        url=url,
+        api_key=api_key,
+        model=model,
+        threads=threads,
+        mapping=mapping or (),
+    )
 
 
 @models.command()

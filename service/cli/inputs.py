@@ -14,14 +14,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from proto.bundle import AnyModel, households_of, partition_of, shared_of
-from proto.roles import Options, Roles, assign
-from proto.wishes import NO_WISHES
+from proto.roles import Options, Roles, Wanted, assign
+from proto.wishes import NO_WISHES, Wished
 from service.cli.failures import UserError
 from service.cli.formats import SUFFIXES, File, open_file, unreadable
 
-__all__ = ["BATCH_ROWS", "Source", "find_files", "latest", "open_source"]
+__all__ = ["BATCH_ROWS", "Source", "find_files", "latest", "open_mapping", "open_source"]
 
 BATCH_ROWS = 65_536
+MEMBER = "customer_id"
 APART = "The files do not fit together"
 
 
@@ -86,20 +87,44 @@ def _known() -> str:
     return ", ".join(SUFFIXES)
 
 
-def open_source(paths: Sequence[Path], options: Options, model: AnyModel | None) -> Source:
-    """The files as one source; `model` is the one that scores them, if any: it says which features are needed."""
-    found, wanted = find_files(paths), NO_WISHES
+def open_source(paths: Sequence[Path], options: Options, model: AnyModel | None, *, mapped: bool = False) -> Source:
+    """The files as one source; `model` is the one that scores them, if any: it says which features are needed.
+
+    `mapped`: other files say the households, so that no column of these has to.
+    """
+    wanted = NO_WISHES
     if options.schemes or households_of(options, shared_of(model)) is not None:
         from service.rollup import wishes_for  # with the catalogue, and numpy and Numba behind it
 
-        wanted = wishes_for(options, shared_of(model))
+        wanted = wishes_for(options, shared_of(model), mapped=mapped)
     partition = partition_of(options, model)
     if partition is not None:
         from service.grouping import with_group
 
         wanted = with_group(wanted, partition)
-    files = [open_file(path, lambda names, _: assign(names, options, shared_of(model), wanted)) for path in found]
-    roles = assign(files[0].schema.names, options, shared_of(model), wanted)
+    return _joined(paths, lambda names, _: assign(names, options, shared_of(model), wanted))
+
+
+def open_mapping(paths: Sequence[Path], column: str) -> Source:
+    """The files that say which household each customer is in; `column` names the households there."""
+
+    def roles_of(names: Sequence[str] | None, _: object) -> Roles:
+        if not {MEMBER, column} <= set(names or ()):
+            there = ", ".join(names or ()) or "none"
+            raise UserError(
+                "The mapping does not say households",
+                f"--mapping needs the columns {MEMBER} and {column}; it has {there}.",
+            )
+        home = Wished(column, column, "id")
+        return Roles("customers", MEMBER, None, None, None, (), (), (), (), (home,))
+
+    return _joined(paths, roles_of)
+
+
+def _joined(paths: Sequence[Path], wanted: Wanted) -> Source:
+    found = find_files(paths)
+    files = [open_file(path, wanted) for path in found]
+    roles = wanted(files[0].schema.names, None)
     schemas = [_projected(file, roles.sources) for file in files]
     schema = schemas[0]
     if any(not other.equals(schema) for other in schemas[1:]):

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from proto.bundle import AnyModel
 from proto.roles import Options
+from service.cli.inputs import Source
 from service.cli.result import Kind, Result
 
 __all__ = ["run_here"]
@@ -20,11 +21,13 @@ def run_here(
     options: Options,
     model: AnyModel | None,
     threads: int,
+    mapping: Source | None = None,
 ) -> Result:
-    """The outcome of the pipeline on the batches."""
+    """The outcome of the pipeline on the batches, with the households of a mapping."""
     from service.local import run_local  # compiles or loads the kernels
 
-    outcome = run_local(kind, batches, schema, options, model, threads)
+    homes = None if mapping is None else (mapping.schema, mapping.batches())
+    outcome = run_local(kind, batches, schema, options, model, threads, homes)
     return Result(
         summary=outcome.summary,
         model=None if kind in ("score", "audience") else outcome.model,

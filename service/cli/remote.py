@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +16,7 @@ from proto.bundle import AnyModel, load_any
 from proto.media import Media
 from proto.summary import Summary
 from service.cli.failures import UserError
+from service.cli.inputs import Source
 from service.cli.result import Kind, Result
 from service.cli.table import summary_of
 
@@ -40,8 +42,9 @@ def run_remote(
     query: dict[str, str],
     model: bytes | None = None,
     key: str | None = None,
+    mapping: Source | None = None,
 ) -> Iterator[Result]:
-    """Sends the batches and gives the reply while the connection is open.
+    """Sends the batches, a mapping of households ahead of them, and gives the reply while the connection is open.
 
     Without a server to reach, with an error for an answer or a reply that ends early: UserError.
     """
@@ -50,7 +53,8 @@ def run_remote(
     accept = Media.JSON if kind == "fit" else Media.ARROW
     headers = {"Content-Type": Media.ARROW.value, "Accept": accept.value}
     with _reachable(url), client(url, key) as http:
-        body = _upload(schema, batches)
+        ahead = () if mapping is None else _upload(mapping.schema, mapping.batches())
+        body = itertools.chain(ahead, _upload(schema, batches))
         with http.stream("POST", f"/v1/{kind}", params=query, headers=headers, content=body) as response:
             if response.status_code != httpx.codes.OK:
                 raise _refused(response)

@@ -18,7 +18,7 @@ from proto.options import FitOptions, ScoreOptions, SegmentOptions, parse_option
 from proto.roles import Options
 from service.cli.failures import UserError
 from service.cli.figures import size
-from service.cli.inputs import Source, latest, open_source
+from service.cli.inputs import Source, latest, open_mapping, open_source
 from service.cli.outputs import MODEL_SUFFIXES, check_output, write_model, write_result
 from service.cli.progress import Progress
 from service.cli.remote import fetch_model, run_remote
@@ -55,10 +55,12 @@ def run(
     api_key: str | None = None,
     model: str | None = None,
     threads: int = 0,
+    mapping: Sequence[Path] = (),
 ) -> None:
     """Reads, sends or computes, writes, and prints the segment table.
 
     `model` is what scores, or what a fit starts from: a file, or with `url` also the name of a model on the server.
+    `mapping`: files that say which household each customer is in.
     """
     for path, suffixes in ((out, None), (model_out, MODEL_SUFFIXES)):
         if path is not None:
@@ -66,12 +68,15 @@ def run(
     known = None if model is None else find_model(model, url, api_key)
     if known is not None and kind not in SCORES:
         query = query | {"init": "inline"}
+    homes = None
+    if mapping:
+        homes, query = _mapped(kind, mapping, query, known)
     missing: dict[str, str] = {}
     if query.get("schemes") == ALL:
-        query, missing = _all_schemes(kind, paths, query, known)
+        query, missing = _all_schemes(kind, paths, query, known, mapped=homes is not None)
     with Progress() as progress:
         progress.step("Reading the schema")
-        options, source, query = _prepare(kind, paths, query, known)
+        options, source, query = _prepare(kind, paths, query, known, mapped=homes is not None)
 
         def sent() -> Iterator[pa.RecordBatch]:
             progress.step("Sending" if url else "Reading", source.n_bytes)
@@ -80,7 +85,7 @@ def run(
 
         if url is None:
             progress.step("Getting the kernels ready")
-        with _answer(kind, source, sent(), options, query, known, url, api_key, threads) as result:
+        with _answer(kind, source, sent(), options, query, known, url, api_key, threads, homes) as result:
             if out is not None:
                 write_result(result, out, lambda rows: progress.rows(rows, "Writing", result.customers_out))
             else:
@@ -98,14 +103,14 @@ def run(
 
 
 def _all_schemes(
-    kind: Kind, paths: Sequence[Path], query: dict[str, str], known: AnyModel | None
+    kind: Kind, paths: Sequence[Path], query: dict[str, str], known: AnyModel | None, *, mapped: bool
 ) -> tuple[dict[str, str], dict[str, str]]:
     """The query with every scheme that the files allow, or the model has, for `all`; and why others are not there."""
     plain, missing = without_schemes(query), dict[str, str]()
     if kind in SCORES:
         inside = list(getattr(shared_of(known), "schemes", None) or {})
     else:
-        source = open_source(paths, parse_options(OPTIONS[kind], plain.items()), None)
+        source = open_source(paths, parse_options(OPTIONS[kind], plain.items()), None, mapped=mapped)
         inside, missing = possible(source.files[0].schema.names, query)
     if not inside:
         return plain, missing
@@ -113,8 +118,25 @@ def _all_schemes(
     return {**only_columns(plain, inside, query.get("columns", "")), **own, "schemes": ",".join(inside)}, missing
 
 
-def _prepare(
+def _mapped(
     kind: Kind, paths: Sequence[Path], query: dict[str, str], known: AnyModel | None
+) -> tuple[Source, dict[str, str]]:
+    """The mapping, and the query with the column of households, which the server has to know ahead of it."""
+    column = query.get("rollup")
+    if column is None and kind in SCORES:
+        aggregation = getattr(shared_of(known), "aggregation", None)
+        column = getattr(aggregation, "rollup", None)
+    if column is None:
+        raise UserError(
+            "Nothing asks for households",
+            "--mapping says which household each customer is in. Say --rollup household_id too, with the name that "
+            "the column of households has there, or score with a model that was fitted so.",
+        )
+    return open_mapping(paths, column), query | {"rollup": column}
+
+
+def _prepare(
+    kind: Kind, paths: Sequence[Path], query: dict[str, str], known: AnyModel | None, *, mapped: bool
 ) -> tuple[Options, Source, dict[str, str]]:
     """Options checked, files opened, and the query as it is sent.
 
@@ -125,7 +147,7 @@ def _prepare(
     wants_max = kind not in SCORES and looks_back and query.get("as_of", "max") == "max"
     kept = {name: value for name, value in query.items() if not (wants_max and name == "window")}
     options = parse_options(OPTIONS[kind], kept.items())
-    source = open_source(paths, options, known if kind in SCORES else None)
+    source = open_source(paths, options, known if kind in SCORES else None, mapped=mapped)
     sent = {column for column in options.columns.values() if column in source.roles.sources}
     if set(options.columns.values()) - sent:
         pairs = [f"{name}:{column}" for name, column in options.columns.items() if column in sent]
@@ -149,15 +171,16 @@ def _answer(
     url: str | None,
     api_key: str | None,
     threads: int,
+    homes: Source | None,
 ) -> Iterator[Result]:
     if url is not None:
         inline = None if known is None else dump_any(known)
-        with run_remote(url, kind, source.schema, batches, query, inline, api_key) as result:
+        with run_remote(url, kind, source.schema, batches, query, inline, api_key, homes) as result:
             yield result
         return
     from service.cli.local import run_here
 
-    yield run_here(kind, source.schema, batches, options, known, threads)
+    yield run_here(kind, source.schema, batches, options, known, threads, homes)
 
 
 def find_model(name: str, url: str | None, api_key: str | None = None) -> AnyModel:

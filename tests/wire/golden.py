@@ -187,6 +187,12 @@ def _make(maker: _Maker) -> None:
     bundle = orjson.loads(maker.keep("fit-groups", "The models by region.", "fit", asked, JSON, groups))
     new = orjson.dumps({"rows": [{**row, "region": "east"} for row in rows[:1]] + rows[1:3], "model": bundle})
     maker.keep("score-groups", "A group that the model does not know, too.", "score", _AS_OF, JSON, new)
+    homes = pa.table({"customer_id": ["C001", "C002", "客户七"], "household_id": ["H1", "H1", "H2"]})
+    asked = f"k=2&{_AS_OF}&rollup=household_id"
+    sent = stream_of(homes) + stream_of(_rich(), max_rows=4)
+    maker.keep("segment-households", "A mapping of members ahead of the rows.", "segment", asked, ARROW, sent)
+    document = orjson.dumps({"mapping": homes.to_pydict(), "columns": columns})
+    maker.keep("segment-households-json", "The same as JSON.", "segment", asked, JSON, document)
     missing = stream_of(_rich().rename_columns(["customer_id", "timestamp", "sales_value", "order_id"]))
     maker.keep("missing-column", "A refusal that says what to do.", "segment", "", ARROW, missing)
     maker.keep("not-arrow", "A body that is not what its type says.", "segment", "", ARROW, csv)

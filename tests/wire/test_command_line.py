@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
+import pyarrow as pa
+import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
@@ -51,6 +54,36 @@ def test_fit_score_and_start_from_a_model_over_http(server: Server, sales: Path,
         assert "Audience: 24 of 400 customers for 12.00 of 12.00." in shown
         assert "left out by budget" in shown
     assert "kept their segment" in run("segment", sales, "--k", 4, "--init", model, *url)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_households_come_from_a_file_of_their_own(
+    server: Server, sales: Path, tmp_path: Path, suffix: Literal["csv", "parquet"]
+) -> None:
+    customers = SHOP.column("customer_id").unique()
+    homes = pa.array([f"H{i // 3}" for i in range(len(customers))])
+    path, model = tmp_path / f"homes.{suffix}", tmp_path / "m.json"
+    table = pa.table({"household_id": homes, "since": pa.array(range(len(homes))), "customer_id": customers})
+    pcsv.write_csv(table, path) if suffix == "csv" else pq.write_table(table, path)
+    whole = tmp_path / "whole.parquet"
+    pq.write_table(SHOP.join(table.drop(["since"]), "customer_id").sort_by("timestamp"), whole)
+    asked = ["--rollup", "household_id", "--k", 4, "--as-of", "2026-01-01"]
+    run("fit", whole, *asked, "-o", model)
+    for url in ([], ["--url", server.url]):
+        rows, again = tmp_path / "rows.parquet", tmp_path / "again.parquet"
+        run("segment", sales, *asked, "--mapping", path, *url, "-o", rows)
+        found = pq.read_table(rows)
+        assert dict(zip(*(found[name].to_pylist() for name in ("customer_id", "household_id")), strict=True)) == dict(
+            zip(customers.to_pylist(), homes.to_pylist(), strict=True)
+        )
+        run("score", sales, "--model", model, "--as-of", "2026-01-01", "--mapping", path, *url, "-o", again)
+        assert pq.read_table(again).column("segment_id").equals(found.column("segment_id"))
+
+
+def test_a_mapping_that_nothing_asks_for_or_that_has_no_households(sales: Path) -> None:
+    assert "--rollup household_id" in run("segment", sales, "--mapping", sales, exit_code=2)
+    said = run("segment", sales, "--rollup", "household_id", "--mapping", sales, exit_code=2)
+    assert "needs the columns customer_id and household_id; it has customer_id, timestamp, amount" in said
 
 
 def test_models_of_the_server_are_known_by_name(stocked: Server, sales: Path) -> None:
