@@ -229,8 +229,11 @@ class RfmTable:
         batch = rec.Batch(readonly(actions), ticks, amounts)
         return Prepared(rows, first_row, batch, hashes, parts, tally, *self._occasions(rows))
 
-    def enter(self, batches: Sequence[Prepared], run: Run = run_serially) -> None:
-        """Enter batches in the order of their rows; run may work on the shards at the same time."""
+    def entering(self, batches: Sequence[Prepared]) -> list[Callable[[], None]]:
+        """Return thunks, one for each shard, that enter batches in the order of their rows, also at the same time.
+
+        All of them are to be done before the next batches come. Others may be prepared meanwhile.
+        """
         for batch in batches:
             self._count(batch)
 
@@ -239,12 +242,12 @@ class RfmTable:
                 if len(batch.parts[number]):
                     self._enter(self._shards[number], batch, batch.parts[number])
 
-        run([partial(work, number) for number in range(len(self._shards))])
+        return [partial(work, number) for number in range(len(self._shards))] if batches else []
 
     def add(self, rows: Rows, first_row: int, run: Run = run_serially) -> None:
         """Prepare and enter a batch whose row 0 is row first_row of the whole."""
         if len(rows.ticks):
-            self.enter([self.prepare(rows, first_row)], run)
+            run(self.entering([self.prepare(rows, first_row)]))
 
     def _enter(self, shard: Shard, batch: Prepared, part: NDArray[np.int32]) -> None:
         """Enter a shard's part of a batch."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +27,7 @@ from service.identities import Identities, check_text
 from service.intake import Left, batch_bytes, sum_overflow
 from service.partial import from_batch, to_batch
 from service.population import Instant, Population, population_of_transactions
+from service.rounds import PIECE_ROWS, Piece, Rounds
 from service.schemes.gathering import Gathering
 from service.schemes.moment import Moment
 from service.schemes.request import Asked
@@ -37,17 +38,6 @@ __all__ = ["TransactionsIntake"]
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
 AS_OF_OUTLIER_DAYS = 7
-PIECE_ROWS = 65_536  # a thread prepares so many at a time
-ROWS_AT_ONCE = 262_144  # fewer, and threads wait for each other; more, and they leave the cache
-PIECES_AT_ONCE = 64
-
-
-class _Piece(NamedTuple):
-    """Rows to be aggregated: at most PIECE_ROWS of a batch."""
-
-    whole: pa.RecordBatch
-    rows_before: int  # of the whole batch
-    start: int  # row of the whole batch
 
 
 class TransactionsIntake:
@@ -98,8 +88,7 @@ class TransactionsIntake:
         self._kernel = self._kernel_plan()
         self._table = RfmTable(self._kernel, n_shards, accumulators=self._accumulators)
         self._packs, self._n_shards = packs, n_shards
-        self._queue: list[_Piece] = []
-        self._queued_bytes = 0
+        self._rounds = Rounds(self._table, team, self._prepare)
         self._lock = threading.Lock()  # of what several pieces count in: what was left out, and the days
 
     def _accumulators(self) -> list[Accumulator]:
@@ -165,46 +154,40 @@ class TransactionsIntake:
     @property
     def held_bytes(self) -> int:
         grouping = self._grouping.held_bytes if self._grouping is not None else 0
-        return self._table.nbytes + self._identities.held_bytes + grouping + self._queued_bytes
-
-    @property
-    def _queued_rows(self) -> int:
-        return self.rows_in - self._queue[0].rows_before if self._queue else 0
+        return self._table.nbytes + self._identities.held_bytes + grouping + self._rounds.held_bytes
 
     def growing_bytes(self, batch: pa.RecordBatch | None) -> int:
-        rows, came = self._queued_rows, 0
+        rows, came = self._rounds.rows, 0
         if batch is not None:
             rows, came = rows + batch.num_rows, batch_bytes(batch)
-            if rows < ROWS_AT_ONCE and len(self._queue) + 1 < PIECES_AT_ONCE:  # it is only queued
+            if not self._rounds.is_due(batch.num_rows, 1):  # it is only queued
                 return self.held_bytes + came
-        table = self._table
+        table, waiting = self._table, self._rounds.held_bytes + came
         grown = table_bytes(
             rows,
             table.n_customers,
             table.n_pairs,
-            table.text_bytes + self._identities.text_bytes + self._queued_bytes + came,
+            table.text_bytes + self._identities.text_bytes + waiting,
             in_place=self._packs and self._identities.kind != "bytes",
             n_shards=self._n_shards,
             with_pairs=self._aggregation.occasion != "row",
         )
         if self._gathering is not None or self._grouping is not None:
             grown += 2 * table.nbytes  # its columns double beside the old ones
-        return self._queued_bytes + came + max(grown, table.nbytes) + self._identities.held_bytes
+        return waiting + max(grown, table.nbytes) + self._identities.held_bytes
 
     def finishing_bytes(self) -> int:
         text = self._table.text_bytes + self._identities.text_bytes
-        n_bytes = finishing_bytes(self._table.n_customers + self._queued_rows, 4, text)
+        n_bytes = finishing_bytes(self._table.n_customers + self._rounds.rows, 4, text)
         return n_bytes if self._grouping is None else 2 * n_bytes  # the whole, and its groups
 
     def add(self, batch: pa.RecordBatch) -> None:
         """Takes one batch; a few are aggregated at a time, so RequestError may come with a later one."""
-        self._queued_bytes += batch_bytes(batch)
-        self._queue += [_Piece(batch, self.rows_in, start) for start in range(0, batch.num_rows, PIECE_ROWS)]
+        self._rounds.add(batch, self.rows_in)
         self._count_in(batch.num_rows)
-        if not self._queue:
-            return
-        if self.rows_in - self._queue[0].rows_before >= ROWS_AT_ONCE or len(self._queue) >= PIECES_AT_ONCE:
-            self._aggregate()
+        if self._rounds.is_due():
+            self._rounds.run()
+            self._check()
 
     def _count_in(self, n_rows: int) -> None:
         self.rows_in += n_rows
@@ -212,16 +195,15 @@ class TransactionsIntake:
             raise over("max_rows", self.rows_in, self._limits.max_rows, "Send fewer rows in one request.")
 
     def _aggregate(self) -> None:
-        """Aggregates what was taken: the pieces are prepared side by side, then the table's shards take them in."""
-        pieces, self._queue = self._queue, []
-        self._queued_bytes = 0
-        if not pieces:
-            return
-        self._table.enter(self._team.map(self._prepare, pieces), self._team.run)
+        """Aggregates all that came."""
+        self._rounds.finish()
+        self._check()
+
+    def _check(self) -> None:
         self._check_limits()
         self._check_refunds()
 
-    def _prepare(self, piece: _Piece) -> Prepared:
+    def _prepare(self, piece: Piece) -> Prepared:
         """One piece as the table takes it; RequestError for what cannot be used. In any thread."""
         rows_before = piece.rows_before + piece.start
         batch = piece.whole.slice(piece.start, PIECE_ROWS)
@@ -259,7 +241,7 @@ class TransactionsIntake:
                     self._days.add(ticks, holes.keep)
         return self._table.prepare(rows, self._first_row + rows_before)
 
-    def _leave_out(self, holes: cols.Holes, piece: _Piece) -> None:
+    def _leave_out(self, holes: cols.Holes, piece: Piece) -> None:
         """Counts the rows that lack something, or refuses them in the terms of the batch that was sent."""
         if self._nulls == "error":
             arrays = {ours: piece.whole.column(theirs) for ours, theirs in self._names.items()}
