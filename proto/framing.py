@@ -115,10 +115,26 @@ class ArrowFramer:
         self._body_start = 0
         self._ended = False
         self._total = 0
+        self._fault: RequestError | None = None  # that follows the messages last handed out
 
     def feed(self, chunk: bytes | memoryview) -> list[Frame]:
-        """The messages that are complete with this chunk."""
+        """The messages that are complete with this chunk.
+
+        A fault behind some of them is told by the next call: what stands before it in the body is to be looked at
+        first, so that the same fault is told however the body was cut on its way.
+        """
         frames: list[Frame] = []
+        try:
+            self._take(chunk, frames)
+        except RequestError as error:
+            if not frames:
+                raise
+            self._fault = error
+        return frames
+
+    def _take(self, chunk: bytes | memoryview, frames: list[Frame]) -> None:
+        if self._fault is not None:
+            raise self._fault
         rest = memoryview(chunk)
         self._total += len(rest)
         if self._total > self._limits.max_body_bytes:
@@ -127,7 +143,6 @@ class ArrowFramer:
             if self._ended:
                 self._begin_next(rest)
             rest = self._fill(rest, frames) if self._header is not None else self._begin(rest, frames)
-        return frames
 
     def _begin_next(self, rest: memoryview) -> None:
         """Another stream follows, where one may."""
@@ -196,7 +211,9 @@ class ArrowFramer:
         self._view = memoryview(b"")
 
     def finish(self) -> list[Frame]:
-        """Nothing, or RequestError(TRUNCATED_BODY) where a message is cut or the body is empty."""
+        """Nothing, or RequestError: TRUNCATED_BODY where a message is cut or the body is empty, or a fault before."""
+        if self._fault is not None:
+            raise self._fault
         if self._header is not None:
             missing = len(self._view) - self._filled
             raise _truncated(f"The body ends {missing:,} bytes before the end of an Arrow message.")

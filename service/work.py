@@ -163,19 +163,24 @@ class Work:
     def grows(self, body: bytes) -> bool:
         """Whether the compressed buffers of a small Arrow body say that they become much; its headers are looked at.
 
-        So does one that may be two streams, a mapping and the data: it is read message by message as well.
+        So does one that may be two streams, a mapping and the data, and one that is damaged: it is read message by
+        message as well, so that what is wrong before the damage is told first, as it is of a body in pieces.
         """
         if self._media_in is not Media.ARROW:
             return False
         if self._grows is None:
-            two_streams = self._mapping.column is not None
-            self._grows = two_streams or check_stream(memoryview(body), self._limits) > GROWN_BYTES
+            try:
+                two_streams = self._mapping.column is not None
+                self._grows = two_streams or check_stream(memoryview(body), self._limits) > GROWN_BYTES
+            except RequestError:
+                self._grows = True
         return self._grows
 
     def take_whole(self, body: bytes) -> None:
         """Decodes and aggregates a body that is small enough to be taken at once."""
         if self._media_in is Media.ARROW and (self._content_encoding or self.grows(body)):
-            self.take([*self.feed(body), *self.end()])  # each message by itself: all of them may be gigabytes
+            self.take(self.feed(body))  # each message by itself: all of them may be gigabytes
+            self.take(self.end())
             return
         self._memory.set("body", len(body))
         self._memory.set("decode", decoding_bytes(self._media_in, len(body)))

@@ -134,6 +134,24 @@ def test_an_empty_body_is_truncated() -> None:
     )
 
 
+@pytest.mark.parametrize("cut", range(0, 64, 5))
+def test_what_stands_before_a_fault_is_handed_over_first(cut: int) -> None:
+    good = stream([batch(3), batch(2)])
+    body = good + b"more"
+    framer = ArrowFramer(LIMITS)
+    frames = framer.feed(body[: len(body) - cut])
+    try:
+        frames += framer.feed(body[len(body) - cut :])
+    except RequestError as error:
+        told = error
+    else:
+        with pytest.raises(RequestError) as caught:
+            framer.finish()
+        told = caught.value
+    assert "follow its end" in told.detail
+    assert [frame.kind for frame in frames] == [frame.kind for frame in framed(good, [])]
+
+
 def test_what_follows_the_end_is_refused() -> None:
     twice = BODIES["one"] * 2
     assert outcome(lambda: framed(twice, [])) == outcome(lambda: check_stream(memoryview(twice), LIMITS))
