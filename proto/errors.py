@@ -6,6 +6,7 @@ An error says what was found, what was wanted and what to do. Code on any floor 
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Any
 
@@ -118,14 +119,34 @@ TITLES: dict[ErrorCode, str] = {
 }
 
 
+MOST_WORD, MOST_DETAIL = 120, 1_100
+"""Characters of a detail: without a space between them, and in all."""
+MOST_TEXT, MOST_ENTRIES = 200, 100
+"""Of a fact: its characters, and how many it has where it is a list."""
+_LONG_WORD = re.compile(rf"\S{{{MOST_WORD + 1},}}")
+
+
+def _bounded(detail: str) -> str:
+    """The detail with what a caller sent in it cut short: names and values may be as long as the request.
+
+    What stands around them stays, so that the end still says what to do.
+    """
+    if len(detail) <= MOST_WORD:
+        return detail
+    detail = _LONG_WORD.sub(lambda word: f"{word[0][: MOST_WORD - 20]}…{word[0][-19:]}", detail)
+    return detail if len(detail) <= MOST_DETAIL else f"{detail[: MOST_DETAIL - 400]} … {detail[-397:]}"
+
+
 class RequestError(Exception):
     """A request that cannot be answered as asked.
 
     `detail` is one or two sentences for a person: what was found, what was wanted, what to do.
     `facts` are the same for programs: `column`, `row`, `option`, `found`, `wanted`, `count`, `limit`, …
+    Neither is longer in the reply than the constants above have it, whatever was sent.
     """
 
     def __init__(self, code: ErrorCode, detail: str, **facts: Any) -> None:
+        detail = _bounded(detail)
         super().__init__(detail)
         self.code = code
         self.detail = detail
@@ -137,8 +158,20 @@ class RequestError(Exception):
 
 
 def _told(fact: Any) -> Any:
-    """A fact as JSON has it: a size that a damaged body declares may have more than 64 bits, and becomes text."""
-    return str(fact) if isinstance(fact, int) and not -(2**63) <= fact < 2**64 else fact
+    """A fact as JSON has it: a size that a damaged body declares may have more than 64 bits, and becomes text; what was
+    sent is repeated up to some length."""
+    match fact:
+        case bool() | float() | None:
+            return fact
+        case int():
+            return fact if -(2**63) <= fact < 2**64 else _told(str(fact))
+        case str():
+            return fact if len(fact) <= MOST_TEXT else f"{fact[: MOST_TEXT - 1]}…"
+        case list() | tuple():
+            return [_told(one) for one in fact[:MOST_ENTRIES]]
+        case dict():
+            return {_told(name): _told(one) for name, one in list(fact.items())[:MOST_ENTRIES]}
+    return fact
 
 
 def problem(error: RequestError, request_id: str | None = None) -> dict[str, Any]:

@@ -4,8 +4,10 @@ import json
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from proto.errors import STATUS, TITLES, ErrorCode, RequestError, problem
+from proto.errors import MOST_DETAIL, MOST_ENTRIES, MOST_TEXT, STATUS, TITLES, ErrorCode, RequestError, problem
 
 
 @pytest.mark.parametrize("code", ErrorCode)
@@ -43,6 +45,25 @@ def test_a_fact_of_more_than_64_bits_is_told_as_text() -> None:
     body = problem(RequestError(ErrorCode.LIMIT_EXCEEDED, "It is too large.", **facts))
     assert {name: body[name] for name in facts} == facts | {"found": str(2**64)}
     assert orjson.loads(orjson.dumps(body)) == body
+
+
+@given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=40), st.integers(1, 3_000))
+def test_what_was_sent_is_repeated_up_to_some_length(text: str, times: int) -> None:
+    sent = text * times
+    facts = {"found": [sent] * times, "column": sent, "wanted": {sent: sent}, "parts": (sent, 1)}
+    error = RequestError(ErrorCode.BAD_OPTION, f"There is no {sent!r} here. Leave it out.", **facts)
+    body = problem(error)
+    assert len(error.detail) <= MOST_DETAIL
+    assert error.detail.startswith("There is no ")
+    assert error.detail.endswith("here. Leave it out.")
+    assert str(error) == body["detail"] == error.detail
+    assert len(body["column"]) <= MOST_TEXT
+    assert len(body["found"]) == min(times, MOST_ENTRIES)
+    assert len(orjson.dumps(body)) < 6 * (MOST_DETAIL + (MOST_ENTRIES + 4) * MOST_TEXT) + 1_000
+    if len(repr(sent)) <= 100:
+        assert repr(sent) in error.detail
+    if len(sent) <= MOST_TEXT:
+        assert (body["column"], body["wanted"]) == (sent, {sent: sent})
 
 
 def test_no_request_id_where_there_is_no_request() -> None:

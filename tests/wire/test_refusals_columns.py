@@ -235,3 +235,20 @@ def test_refunds_error_names_the_first_refund(client: httpx.Client) -> None:
     assert problem["column"] == "amount"
     assert problem["row"] == 6
     assert "refunds=net" in problem["detail"]
+
+
+@CHUNKED
+def test_names_and_values_of_any_length_are_not_repeated_in_full(client: httpx.Client, chunked: bool) -> None:
+    long = "n" * 100_000
+    columns = pa.table({f"{long}{i}": [i] for i in range(8)})
+    twice = pa.table({"customer_id": [long, long], "visits": [1, 2]})
+    wide = transactions().append_column("home", pa.array(["h"] * len(ROWS)))
+    for code, reply in (
+        ("missing_column", post(client, "segment", columns, chunked=chunked)),
+        ("duplicate_customer", post(client, "segment", twice, features="visits", chunked=chunked)),
+        ("missing_column", post(client, "segment", wide, partition_by=long[:30_000], chunked=chunked)),
+        ("unknown_option", post(client, "segment", wide, chunked=chunked, **{long[:30_000]: 1})),
+        ("bad_option", post(client, "segment", wide, chunked=chunked, schemes=long[:30_000])),
+    ):
+        refused(reply, 422, code)
+        assert len(reply.content) < 4_000
