@@ -14,12 +14,12 @@ import tempfile
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
 import numpy as np
 from llvmlite import ir
-from numba.core import cgutils, types
+from numba.core import cgutils, imputils, types
 from numba.extending import intrinsic
 from numba.np import arrayobj
 from numpy.typing import NDArray
@@ -74,6 +74,9 @@ def cache_folder() -> Path | None:
 _folder = None if JIT_DISABLED else cache_folder()
 if _folder is not None:
     config.CACHE_DIR = str(_folder)
+
+FIRST = cast(int, np.int64(0))
+"""The index 0 for a call from one kernel to another: for the literal Numba would compile that one once more."""
 
 KERNELS: list[Any] = []  # every dispatcher, so that compiling can be disabled once all are warm
 _compile: Any = numba.njit(nogil=True, cache=_folder is not None, error_model="numpy")
@@ -166,6 +169,10 @@ if JIT_DISABLED:
         """Return the float64 with these bits."""
         return np.float64(struct.unpack("<d", struct.pack("<q", i))[0])
 
+    def frozen(array: NDArray[Scalar]) -> NDArray[Scalar]:
+        """Return the array as a view that cannot be written to; `readonly` for use inside a kernel."""
+        return readonly(array)
+
     def equal_bytes(
         a: NDArray[np.uint8], i: int | np.integer[Any], b: NDArray[np.uint8], j: int | np.integer[Any], n: int
     ) -> bool:
@@ -187,6 +194,7 @@ if JIT_DISABLED:
 else:
     _arrayobj: Any = arrayobj
     _cgutils: Any = cgutils
+    _imputils: Any = imputils
 
     def _element(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
         """Return a pointer to array[index], or to the start of that row; no bounds check."""
@@ -317,3 +325,15 @@ else:
             return builder.bitcast(arguments[0], ir.DoubleType())
 
         return types.float64(types.int64), generate
+
+    @intrinsic
+    def frozen(typingctx: Any, array: Any) -> Any:
+        """Return the array as one that cannot be written to; `readonly` for use inside a kernel.
+
+        A kernel that gets it from a kernel then is the one that gets it from Python: it is compiled once, not twice.
+        """
+
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return _imputils.impl_ret_borrowed(context, builder, signature.return_type, arguments[0])
+
+        return array.copy(readonly=True)(array), generate

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels._jit import kernel, readonly
+from kernels._jit import FIRST, frozen, kernel, readonly
 from kernels._types import Bools, Floats, Ints
 from kernels.nearest import TILE
 from kernels.percentiles import fill_table, write_percentiles
@@ -93,10 +93,12 @@ def _classify(columns: Floats, classes: Floats, out_codes: NDArray[np.int16]) ->
         return
     picked, varies = np.empty((n_bits, n)), np.empty(n_bits, dtype=np.bool_)
     for c in range(n_bits):
-        picked[c] = columns[int(classes[_PLACE, c])]
+        place = int(classes[_PLACE, c])
+        for i in range(n):
+            picked[c, i] = columns[place, i]
         varies[c] = classes[_VARIES, c] != 0.0
     codes = np.zeros(n, dtype=np.int64)
-    _class_codes(picked, classes[_CUT], classes[_SIGN], varies, codes)
+    _class_codes(frozen(picked), classes[_CUT], classes[_SIGN], frozen(varies), codes)
     for i in range(n):
         out_codes[i] = codes[i]
 
@@ -145,17 +147,17 @@ def _score_few(
     names = words[2 * n + half : 2 * n + half + quarter].view(np.int16)
     codes = words[2 * n + half + quarter :].view(np.int16)
     scratch = np.empty((n_features + 3, min(TILE, n)))
-    _score(columns[:n_features], table, centroids, 0, n, scratch, scores, segments)
+    _score(frozen(columns[:n_features]), table, centroids, FIRST, n, scratch, scores, segments)
     for i in range(n):
         if scores[i] - scores[i] != 0.0:
             return False
         names[i] = segments[i]
     quantiles = percentiles[0, : percentiles.shape[1] - 1]
-    write_percentiles(scores, quantiles, percentiles, np.empty(min(TILE, n), dtype=np.uint64), words[n : 2 * n])
+    write_percentiles(frozen(scores), quantiles, percentiles, np.empty(min(TILE, n), dtype=np.uint64), words[n : 2 * n])
     _classify(columns, classes, codes)
     sums = np.zeros((k, n_told + 1))
     sizes[:] = 0
-    _add_to_segments(columns, scores, segments, 0, n, sizes, sums)
+    _add_to_segments(frozen(columns), frozen(scores), frozen(segments), FIRST, n, sizes, sums)
     _describe(sums, sizes, n, has_revenue, figures)
     if has_revenue:
         for i in range(n):

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kernels._jit import kernel, readonly
+from kernels._jit import frozen, kernel, readonly
 from kernels._run import Run, blocks, run_serially
 from kernels._types import Floats, Ints, Labels
 from kernels.lloyd import fill_empty, refine
@@ -138,13 +138,13 @@ def _assign(
 ) -> None:
     """Write labels[start:stop], and the block's sizes int64[k] and inertia out f64[1]; scratch: squares f64[TILE]."""
     rough = new_rough(points.shape[0], len(centroids))
-    set_centroids(rough, centroids)
+    set_centroids(rough, frozen(centroids))
     sizes[:] = 0
     inertia = 0.0
     for low in range(start, stop, TILE):
         high = min(low + TILE, stop)
         best, near = squares[: high - low], labels[low:high]
-        measure_tile(rough, points, low, high, centroids, near, best)
+        measure_tile(rough, points, low, high, frozen(centroids), near, best)
         for i in range(high - low):
             sizes[near[i]] += 1
             inertia += best[i] * (weights[low + i] if len(weights) > 0 else 1.0)

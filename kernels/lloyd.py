@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kernels._jit import kernel
+from kernels._jit import FIRST, frozen, kernel
 from kernels._run import Run, blocks
 from kernels._types import Floats, Labels
 from kernels.minibatch import add_members
@@ -62,19 +62,20 @@ def _pass(
     changed = 0
     if weighted:
         sums[:] = 0.0
-    set_centroids(rough, centroids)
+    set_centroids(rough, frozen(centroids))
     for low in range(start, stop, TILE):
         high = min(low + TILE, stop)
         found = rough.labels[: high - low]
         if weighted:
-            measure_tile(rough, points, low, high, centroids, found, squares[: high - low])
+            measure_tile(rough, points, low, high, frozen(centroids), found, squares[: high - low])
             add_members(points, weights, low, found, squares, sums)
         else:
-            label_tile(rough, points, low, high, centroids, found)
+            label_tile(rough, points, low, high, frozen(centroids), found)
         n_changed = _count_changes(found, labels[low:high])
         changed += n_changed
         if weighted:
-            labels[low:high] = found
+            for i in range(len(found)):  # a slice set to a slice compiles its error message too: half a second each
+                labels[low + i] = found[i]
         elif n_changed > 0:
             _move_members(points, low, found, labels[low:high], sums)
     return changed
@@ -121,7 +122,8 @@ def inertia_of(points: Floats, weights: Floats, centroids: Floats, labels: Label
         squares = scratch[1, : high - low]
         own_squares(points, low, centroids, labels[low:high], squares)
         if len(weights) > 0:
-            squares *= weights[low:high]
+            for i in range(len(squares)):
+                squares[i] *= weights[low + i]
         _add(squares, lanes)
     inertia = 0.0
     for i in range(TILE):
@@ -156,7 +158,7 @@ def farthest(points: Floats, weights: Floats, centroids: Floats, scratch: Floats
     for low in range(0, n_rows, TILE):
         high = min(low + TILE, n_rows)
         best = scratch[1, : high - low]
-        nearest_tile(points, low, high, centroids, scratch[0, : high - low], best, scratch[2, : high - low])
+        nearest_tile(points, low, high, frozen(centroids), scratch[0, : high - low], best, scratch[2, : high - low])
         for i in range(len(best)):
             badness = best[i] * weights[low + i] if len(weights) > 0 else best[i]
             if badness > most:
@@ -204,8 +206,10 @@ def lloyd(
     sums[:] = 0.0
     passes = 0
     while passes < max_passes:
-        changed = _pass(points, weights, 0, points.shape[1], centroids, labels, sums, scratch[0], rough)
-        assigned[:] = centroids
+        changed = _pass(points, weights, FIRST, points.shape[1], centroids, labels, sums, scratch[0], rough)
+        for c in range(len(centroids)):
+            for j in range(n_features):
+                assigned[c, j] = centroids[c, j]
         passes += 1
         if changed == 0:
             break

@@ -9,7 +9,7 @@ worst-fitted customer of the batch at hand. The sample is in random order alread
 
 import math
 
-from kernels._jit import kernel
+from kernels._jit import frozen, kernel
 from kernels._types import Floats, Labels
 from kernels.nearest import TILE
 from kernels.rough import measure_tile, new_rough, set_centroids
@@ -80,8 +80,8 @@ def minibatches(
         stop = min(start + TILE, n_rows)
         size = stop - start
         best, near = scratch[0, :size], rough.labels[:size]
-        set_centroids(rough, centroids)
-        measure_tile(rough, points, start, stop, centroids, near, best)
+        set_centroids(rough, frozen(centroids))
+        measure_tile(rough, points, start, stop, frozen(centroids), near, best)
         sums[:] = 0.0
         inertia = add_members(points, weights, start, near, best, sums) / size
         _step(seen, sums, centroids)

@@ -10,7 +10,7 @@ squares quantization in PCM" (1982).
 
 import numpy as np
 
-from kernels._jit import kernel
+from kernels._jit import FIRST, kernel
 from kernels._types import Floats, Labels
 
 TILE = 1024  # three features, distance and label of a tile: 40 KB, which stays in L1/L2
@@ -101,9 +101,9 @@ def nearest_tile(
     near 0.
     """
     n_centroids = centroids.shape[0]
-    square_distances(points, start, stop, centroids, 0, best)
+    square_distances(points, start, stop, centroids, FIRST, best)
     near[:] = 0.0
-    c = 1
+    c = FIRST + 1
     if points.shape[0] == 3:
         x0, x1, x2 = points[0, start:stop], points[1, start:stop], points[2, start:stop]
         while c + 1 < n_centroids:

@@ -90,5 +90,5 @@ def percentiles(scores: Floats, quantiles: Floats, probabilities: Floats) -> Flo
     table = np.empty((6, len(quantiles) + 1))
     fill_table(quantiles, readonly(np.ascontiguousarray(probabilities, dtype=np.float64)), table)
     out = np.empty(len(scores))
-    write_percentiles(scores, quantiles, table, np.empty(min(TILE, len(scores)), dtype=np.uint64), out)
+    write_percentiles(scores, quantiles, readonly(table), np.empty(min(TILE, len(scores)), dtype=np.uint64), out)
     return out

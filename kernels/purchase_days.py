@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels._jit import kernel, readonly, row_kernel
+from kernels._jit import FIRST, kernel, readonly, row_kernel
 from kernels.accumulators import MISSING, Part
 from kernels.few_values import FEW, FewValues
 from kernels.pairs import PairSet
@@ -40,7 +40,7 @@ def month_of(day: int) -> int:
 
 @kernel
 def _months(days: NDArray[np.int64], out: NDArray[np.int64]) -> None:
-    last_day, last_month = 0, month_of(0)
+    last_day, last_month = FIRST, month_of(FIRST)
     for i in range(len(days)):
         if days[i] != last_day:
             last_day, last_month = days[i], month_of(days[i])
@@ -88,7 +88,9 @@ def _arrange(
     for i in range(len(starts) - 1):
         first, stop = starts[i], starts[i + 1]
         if stop - first > _SHORT:
-            days[first:stop] = np.sort(days[first:stop])
+            ordered = np.sort(days[first:stop])
+            for j in range(first, stop):
+                days[j] = ordered[j - first]
             continue
         for j in range(first + 1, stop):
             day, at = days[j], j

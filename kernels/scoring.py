@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels._jit import kernel, readonly
+from kernels._jit import FIRST, frozen, kernel, readonly
 from kernels._run import Run, blocks, run_serially
 from kernels._types import Bools, Floats, Ints, Labels, Singles
 from kernels.nearest import TILE, nearest_tile, square_distances, write_segments
@@ -102,7 +102,8 @@ def _add_up(x: Floats, start: int, stop: int, out_scores: Floats) -> None:
     for low in range(start, stop, TILE):
         high = min(low + TILE, stop)
         total = out_scores[low:high]
-        total[:] = x[0, low:high]
+        for i in range(len(total)):
+            total[i] = x[0, low + i]
         for j in range(1, x.shape[0]):
             _add(x[j, low:high], total)
 
@@ -123,10 +124,11 @@ def _score_plainly(
     for low in range(start, stop, TILE):
         high = min(low + TILE, stop)
         m = high - low
-        _standardise_tile(columns, low, high, table, 0, scratch)
-        _add_up(scratch[:n_features, :m], 0, m, out_scores[low:high])
+        _standardise_tile(columns, low, high, table, FIRST, scratch)
+        x = frozen(scratch[:n_features])
+        _add_up(x, FIRST, m, out_scores[low:high])
         squares, best, near = scratch[n_features, :m], scratch[n_features + 1, :m], scratch[n_features + 2, :m]
-        nearest_tile(scratch[:n_features], 0, m, centroids, squares, best, near)
+        nearest_tile(x, FIRST, m, centroids, squares, best, near)
         write_segments(best, near, out_segments[low:high])
 
 
@@ -199,8 +201,9 @@ def _score(
         high = min(low + TILE, stop)
         n_doubts = _score_tile(rough, columns, low, high, table, out_scores[low:high])
         if n_doubts > 0:
-            _standardise_tile(columns, low, high, table, 0, scratch)
-        settle(rough, n_doubts, scratch[:n_features], 0, high - low, centroids, out_segments[low:high])
+            _standardise_tile(columns, low, high, table, FIRST, scratch)
+        x = frozen(scratch[:n_features])
+        settle(rough, n_doubts, x, FIRST, high - low, centroids, out_segments[low:high])
 
 
 @kernel

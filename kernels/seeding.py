@@ -10,7 +10,7 @@ additions are vector code, and a draw scans the lanes, then one lane, instead of
 
 import math
 
-from kernels._jit import kernel
+from kernels._jit import frozen, kernel
 from kernels._types import Floats
 from kernels.nearest import TILE, square_distances
 
@@ -90,7 +90,7 @@ def _try_candidates(points: Floats, weights: Floats, closest: Floats, candidates
         stop = min(start + TILE, n_rows)
         squares = scratch[0, : stop - start]
         for c in range(n_tried):
-            square_distances(points, start, stop, candidates, c, squares)
+            square_distances(points, start, stop, frozen(candidates), c, squares)
             if len(weights) > 0:
                 _add_least_weighted(squares, closest[start:stop], weights[start:stop], scratch[1 + c])
             else:
@@ -110,7 +110,7 @@ def _approach(points: Floats, centroids: Floats, c: int, closest: Floats, square
     """Let centroid c bring whom it can nearer."""
     for start in range(0, len(closest), TILE):
         stop = min(start + TILE, len(closest))
-        square_distances(points, start, stop, centroids, c, squares[: stop - start])
+        square_distances(points, start, stop, frozen(centroids), c, squares[: stop - start])
         _keep_least(squares[: stop - start], closest[start:stop])
 
 
@@ -156,6 +156,7 @@ def seed_centroids(
         if c == 0:
             closest[:] = math.inf
         best = _try_candidates(points, weights, closest, candidates[:n_tried], scratch)
-        out_centroids[c] = candidates[best]
+        for j in range(n_features):
+            out_centroids[c, j] = candidates[best, j]
         lanes = scratch[1 + best]
         _approach(points, candidates, best, closest, scratch[0])

@@ -15,6 +15,7 @@ from kernels._jit import (
     equal_of_16,
     float_bits,
     fold_multiply,
+    frozen,
     kernel,
     load_u64,
     lowest_one,
@@ -88,6 +89,25 @@ def test_readonly_is_a_view() -> None:
     assert not view.flags.writeable
     assert view.base is array
     assert readonly(view) is view
+
+
+@kernel
+def _sum(values: np.ndarray) -> float:  # type: ignore[type-arg]
+    total = 0.0
+    for i in range(values.shape[0]):
+        total += values[i]
+    return total
+
+
+@kernel
+def _sum_of_own(n: int) -> float:
+    own = np.ones(n)
+    return _sum(frozen(own[1:])) + _sum(frozen(own))
+
+
+def test_what_a_kernel_freezes_needs_no_signature_of_its_own() -> None:
+    assert _sum(readonly(np.ones(3))) + _sum_of_own(4) == 10.0
+    assert _jit.JIT_DISABLED or len(_sum.signatures) == 1
 
 
 def test_cache_folder_is_named_by_the_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
