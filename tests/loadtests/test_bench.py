@@ -18,6 +18,7 @@ from loadtests.server import running_server
 from proto.schemas import resolve
 from service.schemes.catalogue import catalogue
 from service.schemes.request import asked_by, wishes
+from tests.wire.server import running
 
 AT = [dt.datetime(2024, 1, 1), dt.datetime(2024, 1, 2)]
 
@@ -47,8 +48,8 @@ def test_the_load_generator_counts_answers_and_refuses_errors(tmp_path: Path) ->
         load = run_load(server.url, "/", "text/plain", b"x" * 100_000, 0.05)
         assert load.requests_per_second > 0
         assert 0 < load.p50_seconds <= load.p99_seconds
-    with running_server(tmp_path / "service.log") as server, pytest.raises(RuntimeError, match="404"):
-        run_load(server.url, "/nowhere", "text/plain", b"", 0.05)
+    with running(threads=1) as service, pytest.raises(RuntimeError, match="404"):
+        run_load(service.url, "/nowhere", "text/plain", b"", 0.05)
 
 
 def _row(key: str, ratio: float) -> Row:

@@ -21,7 +21,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(models=tmp_path_factory.mktemp("models"), threads=2) as service:
+    with running(fresh=True, models=tmp_path_factory.mktemp("models"), threads=2) as service:
         yield service
 
 

@@ -18,6 +18,8 @@ import orjson
 import psutil
 import pyarrow as pa
 
+from tests.wire.forked import Forked
+
 ARROW = "application/vnd.apache.arrow.stream"
 READY_SECONDS = 300.0
 
@@ -26,7 +28,7 @@ class Server:
     """A running service: its address, its log, its process."""
 
     def __init__(
-        self, process: subprocess.Popen[bytes], scheme: str = "http", context: ssl.SSLContext | None = None
+        self, process: subprocess.Popen[bytes] | Forked, scheme: str = "http", context: ssl.SSLContext | None = None
     ) -> None:
         self.process = process
         self._scheme, self._context = scheme, context
@@ -107,24 +109,28 @@ def running(
     variables: dict[str, str] | None = None,
     scheme: str = "http",
     context: ssl.SSLContext | None = None,
+    fresh: bool = False,
     **settings: object,
 ) -> Iterator[Server]:
     """A service with these settings (SEGSERVE_ names in lower case) and environment variables, ended with the block.
 
-    `scheme` and `context` are how the tests talk to it where it serves TLS.
+    `scheme` and `context` are how the tests talk to it where it serves TLS. `fresh` starts `python -m service`, which
+    takes four seconds of CPU; else the service is forked from a process that has it loaded.
     """
     environment = {**os.environ, "SEGSERVE_PORT": "0", "PYTHONWARNINGS": "error::UserWarning", **(variables or {})}
     environment |= {f"SEGSERVE_{name.upper()}": str(value) for name, value in settings.items()}
-    root = Path(__file__).resolve().parents[2]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "service"], cwd=root, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
-    )
+    process = _started(environment) if fresh or not ready else Forked(environment)
     server = Server(process, scheme, context)
     try:
         server.wait_ready() if ready else server.wait_listening()
         yield server
     finally:
         server.close()
+
+
+def _started(environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    root, command = Path(__file__).resolve().parents[2], [sys.executable, "-m", "service"]
+    return subprocess.Popen(command, cwd=root, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
 
 
 def stream_of(table: pa.Table, metadata: dict[bytes, bytes] | None = None, max_rows: int | None = None) -> bytes:

@@ -53,7 +53,7 @@ def test_a_full_disk_is_told_and_other_formats_go_on() -> None:
     pq.write_table(shop(30_000, 150_000), sink, compression="none", use_dictionary=False)
     body = sink.getvalue().to_pybytes()
     assert len(body) > 2 << 20
-    with running(threads=1) as service, httpx.Client(base_url=service.url, timeout=60) as client:
+    with running(fresh=True, threads=1) as service, httpx.Client(base_url=service.url, timeout=60) as client:
         for chunked in (False, True):
             reply = post(client, "segment", body, content_type=PARQUET, chunked=chunked, k=3)
             problem = refused(reply, 503, "disk_full")

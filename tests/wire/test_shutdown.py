@@ -168,7 +168,7 @@ def test_under_load_no_accepted_request_is_lost() -> None:
 
 
 def test_killed_under_load_clients_see_errors_and_a_new_process_answers() -> None:
-    with running(threads=1) as service:
+    with running(threads=1, small_queue_seconds=60) as service:  # nobody is refused, however slow the machine
         callers = Callers(service, 8)
         service.wait_until(lambda: callers.whole[200] >= 20, 60)
         os.kill(service.process.pid, signal.SIGKILL)
