@@ -14,6 +14,7 @@ import orjson
 import rfc8785
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from proto.canonical import canonical_json
 from proto.errors import ErrorCode, RequestError
 from proto.option_values import MAX_FEATURES, Zone
 from proto.options import EXACT_SEED, MAX_SEGMENTS
@@ -227,9 +228,9 @@ def content_id(content: dict[str, Any]) -> str:
     """The SHA-256 of the canonical JSON of `content` without its `id`."""
     bare = {k: v for k, v in content.items() if k != "id"}
     try:
-        canonical = rfc8785.dumps(bare)
+        canonical = canonical_json(bare)
     except rfc8785.IntegerDomainError:
-        canonical = rfc8785.dumps(_large_as_float(bare))
+        canonical = canonical_json(_large_as_float(bare))
     return hashlib.sha256(canonical).hexdigest()
 
 
