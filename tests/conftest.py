@@ -14,7 +14,7 @@ settings.load_profile("segserve")
 
 ROOT = Path(__file__).resolve().parents[1]
 HALVES = (("warmup_aggregation", "warmup_accumulators", "warmup_few"), ("warmup_clustering",))
-"""Of the kernels, as long as each other; the scoring that both use is compiled by the first and loaded by the second."""
+"""Of the kernels, as long as each other; the scoring that both use is compiled by the first, loaded by the second."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
