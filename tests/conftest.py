@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# scikit-learn's threads else spin while they wait for each other, and beside other tests that is most of their time.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when it is imported
 settings.register_profile("segserve", deadline=None)
 settings.load_profile("segserve")
 
