@@ -15,6 +15,7 @@ from service import endpoints
 from service.api_keys import ApiKeys
 from service.gate import Gate
 from service.settings import Settings
+from service.tls import Certificates
 from service.work import Work
 
 __all__ = ["DROPPED_STATUS"]
@@ -70,11 +71,12 @@ def pandas_service(settings: Settings) -> Any:
 
 
 class _Bare:
-    """Another app than the service, with what the server asks of the service: whether the end has begun."""
+    """Another app than the service, with what the server asks of the service: its certificates, and whether the end has begun."""
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: Any, settings: Settings) -> None:
         self._app = app
-        self.state = SimpleNamespace(segserve=SimpleNamespace(gate=Gate(ApiKeys()), ready=True))
+        asked = SimpleNamespace(gate=Gate(ApiKeys()), ready=True, certificates=Certificates(settings))
+        self.state = SimpleNamespace(segserve=asked)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         await self._app(scope, receive, send)
@@ -82,9 +84,9 @@ class _Bare:
 
 server_app = server.create_app
 APPS = {
-    "echo": lambda _: _Bare(echo),
+    "echo": lambda settings: _Bare(echo, settings),
     "upload": uploads_dropped,
-    "pandas": lambda settings: _Bare(pandas_service(settings)),
+    "pandas": lambda settings: _Bare(pandas_service(settings), settings),
 }
 
 
