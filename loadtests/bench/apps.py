@@ -71,7 +71,7 @@ def pandas_service(settings: Settings) -> Any:
 
 
 class _Bare:
-    """Another app than the service, with what the server asks of it: its certificates, and whether the end has begun."""
+    """Another app than the service, with what the server asks of it: certificates, and whether the end has begun."""
 
     def __init__(self, app: Any, settings: Settings) -> None:
         self._app = app
