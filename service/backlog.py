@@ -47,13 +47,20 @@ _REQUEST_ID = re.compile(rb"\r\nx-request-id:([^\r]*)\r", re.IGNORECASE)
 _HOLE = "\x1a"
 
 
-def refusable(data: bytes) -> bytes | None:
-    """The head of bytes that are one whole request for scores and nothing else; None for any others."""
+def refusable(data: bytes, most_bytes: int = 0) -> tuple[bytes, int] | None:
+    """The head of bytes that are one request for scores and nothing else, and how many bytes of its body are to come.
+
+    None for any others, and where some are to come of a body of more than `most_bytes`: that is no small request.
+    """
     if not data.startswith(_TARGETS):
         return None
     end = data.find(_END)
     head = data[: end + len(_END)]
-    return head if end > 0 and _declared(head) == len(data) - len(head) else None
+    declared = _declared(head) if end > 0 else None
+    if declared is None:
+        return None
+    left = declared - (len(data) - len(head))
+    return (head, left) if left == 0 or (left > 0 and declared <= most_bytes) else None
 
 
 @functools.lru_cache(maxsize=256)
@@ -80,9 +87,15 @@ class Backlog:
     """What has arrived and is not answered; on the event loop only."""
 
     def __init__(
-        self, max_seconds: float, metrics: Metrics, gate: Gate, clock: Callable[[], float] = time.monotonic
+        self,
+        max_seconds: float,
+        metrics: Metrics,
+        gate: Gate,
+        clock: Callable[[], float] = time.monotonic,
+        small_body_bytes: int = 0,
     ) -> None:
         self.max_seconds = max_seconds
+        self._most_bytes = small_body_bytes
         self._metrics, self._gate, self._clock = metrics, gate, clock
         self._since: float | None = None  # while a round is read
         self._waiting = 0  # requests of this round that will be answered once it is read
@@ -113,17 +126,22 @@ class Backlog:
         """Counts a request that will be answered once all that has arrived is read."""
         self._waiting += 1
 
-    def refusal(self, data: bytes) -> bytes | None:
-        """The whole reply that refuses these bytes; None where they are not one small score, or the end has begun."""
-        head = None if self._gate.draining else refusable(data)
-        if head is None:
+    def refusal(self, data: bytes) -> tuple[bytes, int] | None:
+        """The whole reply that refuses these bytes, and how many more of the body are to be dropped.
+
+        None where they are not, or do not begin, one small score, or the end has begun. Many clients send head and
+        body one after the other: what is refused at its head costs no parsing, and its body no waiting.
+        """
+        found = None if self._gate.draining else refusable(data, self._most_bytes)
+        if found is None:
             return None
+        head, left = found
         self._refused += 1
         given = _REQUEST_ID.search(head)
         request_id = request_id_of(given[1].strip() if given else None)
         before, after = self._body
         body = before + orjson.dumps(request_id) + after
-        return self._head % (request_id.encode(), len(body)) + body
+        return self._head % (request_id.encode(), len(body)) + body, left
 
     def tell(self) -> None:
         """Counts what was refused since the last time, and logs it in one line: a chore."""

@@ -97,6 +97,7 @@ class Protocol(HttpToolsProtocol):
     _body_open = False  # bytes of a body are to come
     _received = 0  # bytes
     _untold = 0  # bytes since the parser last told of a head or a piece of a body
+    _dropping = 0  # bytes to come of the body of a small score that was refused before it was all there
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -209,6 +210,11 @@ class Protocol(HttpToolsProtocol):
         large = self._large
         self._received += len(data)
         self._has_spoken = True
+        if self._dropping:
+            dropped, data = data[: self._dropping], data[self._dropping :]
+            self._dropping -= len(dropped)
+            if not data:
+                return
         if self._backlog is not None and self._backlog.read() and self._refused(data, self._backlog):
             return
         if large is None:
@@ -237,9 +243,10 @@ class Protocol(HttpToolsProtocol):
 
     def _refused(self, data: bytes, backlog: Backlog) -> bool:
         """Refuses a small score that would wait too long, without a look at what it says; False for all else."""
-        reply = backlog.refusal(data) if self._is_idle else None
-        if reply is None:
+        refused = backlog.refusal(data) if self._is_idle else None
+        if refused is None:
             return False
+        reply, self._dropping = refused
         self._answer(reply)
         return True
 

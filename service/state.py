@@ -64,7 +64,7 @@ class State:
         gate = Gate(keys, settings.metrics_key)
         budget = Budget(settings.memory_budget_bytes or None, metrics)
         watch = Watch(Deadlines(*(getattr(settings, name) for name in Deadlines._fields)), metrics)
-        backlog = Backlog(settings.score_queue_seconds, metrics, gate)
+        backlog = Backlog(settings.score_queue_seconds, metrics, gate, small_body_bytes=settings.small_body_bytes)
         teams = ThreadTeam(n), ThreadTeam(n, settings.bulk_nice)
         certificates = Certificates(settings)
         metrics.registry.register(certificates)

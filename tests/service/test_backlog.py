@@ -90,8 +90,10 @@ def test_requests_that_are_answered_after_a_round_count_with_the_time_they_take(
 
 
 def test_a_refusal_is_a_whole_problem_under_the_callers_request_id(backlog: Backlog) -> None:
-    reply = backlog.refusal(request("content-length: 4", 'X-Request-ID:  a"b ', "connection: keep-alive"))
-    assert reply is not None
+    refused = backlog.refusal(request("content-length: 4", 'X-Request-ID:  a"b ', "connection: keep-alive"))
+    assert refused is not None
+    reply, left = refused
+    assert left == 0
     head, _, body = reply.partition(b"\r\n\r\n")
     lines = head.split(b"\r\n")
     assert lines[0] == b"HTTP/1.1 503 Service Unavailable"
@@ -101,7 +103,7 @@ def test_a_refusal_is_a_whole_problem_under_the_callers_request_id(backlog: Back
     assert (problem["limit"], problem["wanted"]) == ("score_queue_seconds", LONGEST)
     other = backlog.refusal(request())
     assert other is not None
-    assert orjson.loads(other.partition(b"\r\n\r\n")[2])["request_id"].isalnum()
+    assert orjson.loads(other[0].partition(b"\r\n\r\n")[2])["request_id"].isalnum()
 
 
 def test_nobody_is_refused_so_once_the_end_has_begun(metrics: Metrics, clock: Clock) -> None:
@@ -187,6 +189,15 @@ ODD = {
 @pytest.mark.parametrize("data", ODD.values(), ids=ODD)
 def test_whatever_is_not_one_plain_request_is_left_to_the_parser(data: bytes) -> None:
     assert refusable(data) is None
+
+
+@pytest.mark.parametrize("n_sent", range(5))
+def test_a_small_score_is_refused_before_its_body_is_there(n_sent: int) -> None:
+    data = request()
+    begun = data[: len(data) - 4 + n_sent]
+    assert refusable(begun, 4) == (data[:-4], 4 - n_sent)
+    assert (refusable(begun, 3) is None) is (n_sent < 4)  # a larger body is no small score's
+    assert refusable(data[: -4 - 1], 4) is None  # nor is a head refused that is not all there
 
 
 class Told:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +14,7 @@ from uvicorn.server import ServerState
 
 from proto.media import Media
 from proto.options import ScoreOptions
+from service.backlog import Backlog
 from service.endpoints import Endpoint
 from service.ledger import Ledger
 from service.protocol import Protocol
@@ -216,5 +218,40 @@ def test_a_direct_answer_leaves_no_deadline_open(state: State) -> None:
         assert one.at_once(request_of(*LINES))
         now = state.watch.clock() + 1e6
         assert one.protocol.missed_deadline(now, state.watch.deadlines) is None
+
+    asyncio.run(talk())
+
+
+@pytest.mark.parametrize("cuts", [(), (0,), (7,), (0, 7)], ids=["at once", "head first", "in two", "in three"])
+def test_a_score_that_is_refused_at_its_head_leaves_the_connection_in_order(
+    state: State, cuts: tuple[int, ...]
+) -> None:
+    class Late(Backlog):
+        """Any wait is too long, once."""
+
+        late = True
+
+        def read(self) -> bool:
+            return self.late
+
+    async def talk() -> None:
+        backlog = Late(0.02, state.metrics, state.gate, small_body_bytes=state.settings.small_body_bytes)
+        one = _Talk(state, None)
+        one.protocol._backlog = backlog
+        data = request_of(*LINES)
+        start = len(data) - len(BODY)
+        places = [0, *(start + cut for cut in cuts), len(data)]
+        parts = [data[a:b] for a, b in itertools.pairwise(places)]
+        assert one.at_once(parts[0]).startswith(b"HTTP/1.1 503 ")
+        backlog.late = False
+        for part in parts[1:]:
+            assert one.at_once(part) == b""
+        expected = run(ScoreOptions, QUERY.decode(), Media.JSON, BODY, store())
+        assert told(await one.say(data))[2] == expected
+        backlog.late = True
+        assert one.at_once(parts[0]).startswith(b"HTTP/1.1 503 ")
+        backlog.late = False
+        # The rest of it comes with the next request.
+        assert told(await one.say(b"".join(parts[1:]) + data))[2] == expected
 
     asyncio.run(talk())
