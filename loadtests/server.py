@@ -19,7 +19,7 @@ __all__ = ["CLIENT", "Running", "Service", "running_server"]
 
 CLIENT = httpx.Client(limits=httpx.Limits(max_keepalive_connections=0), timeout=60)
 """For a request now and then: no connection stays open, and TLS is set up once (it takes longer than a request)."""
-START_SECONDS = 300
+START_SECONDS = 600
 """The first start on a machine compiles the kernels."""
 
 

@@ -1,6 +1,6 @@
 """`make reliability`: measures what the service does on a bad day; writes loadtests/RELIABILITY.md.
 
-python -m loadtests.reliability [overload] [isolation] … [--quick]   (all but soak and hostile where none is named)
+python -m loadtests.reliability [overload] [isolation] … [--quick]   (all but soak where none is named)
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from loadtests.reliability.stage import Stage
 __all__ = ["main", "measure"]
 
 ON_REQUEST = ("soak",)
-ELSEWHERE = ("hostile",)  # python -m loadtests.fuzz
+ELSEWHERE = ("hostile", "schemathesis")  # make fuzz, make schemathesis
 GROUPS = {"faults": ("cuts", "stopping", "outages")}
 HERE = tuple(name for name in MEASURES if name not in ELSEWHERE)
 

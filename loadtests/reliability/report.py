@@ -19,7 +19,7 @@ __all__ = ["MEASURES", "Row", "load_findings", "save", "to_markdown"]
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 QUICK_RESULTS = FOLDER / "reliability"
-MEASURES = ("hostile", "overload", "isolation", "slow", "cuts", "stopping", "outages", "memory", "soak")
+MEASURES = ("hostile", "schemathesis", "overload", "isolation", "slow", "cuts", "stopping", "outages", "memory", "soak")
 VERSIONS_OF = ("uvicorn", "uvloop", "httptools", "starlette", "fastapi", "pyarrow", "numpy", "numba", "orjson")
 VERDICTS = {True: "pass", False: "**short**", None: "–"}
 
