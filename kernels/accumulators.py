@@ -14,8 +14,22 @@ from numpy.typing import NDArray
 from kernels import records as rec
 
 MISSING = int(np.iinfo(np.int64).min)  # an int64 value that is not there; a float64 that is not there is NaN
+NO_CODE = -1  # an int32 code that is not there
+NO_FLAG = 255  # a uint8 flag, 0 or 1, that is not there
 _FIRST_CUSTOMERS = 128
 _LINE = 64  # bytes: what a customer has in 64 bytes costs one line, not two
+
+
+_NONE = np.zeros(0, dtype=np.int32)
+_NONE.flags.writeable = False
+
+
+class Beside(NamedTuple):
+    """The columns of a batch of n rows that accumulators read beside the base's."""
+
+    columns: Mapping[str, NDArray[Any]] = {}  # by name float64[n] (NaN: missing), int64[n] (MISSING), or the
+    # narrow kinds of columns that only LastValues and GreatestValues read: int32[n] (NO_CODE) and uint8[n] (NO_FLAG)
+    complete: frozenset[str] = frozenset()  # those of which no kept row lacks its value
 
 
 class Part(NamedTuple):
@@ -25,11 +39,13 @@ class Part(NamedTuple):
     numbers: NDArray[np.int32]  # [m] customer of each
     n_customers: int  # of the shard, these included
     batch: rec.Batch  # of [n]
-    columns: Mapping[str, NDArray[Any]]  # by name float64[n] (NaN: missing) or int64[n] (MISSING)
+    columns: Mapping[str, NDArray[Any]]  # see Beside
+    complete: frozenset[str] = frozenset()
+    latest: NDArray[np.int32] = _NONE  # places in rows, ascending: see records.enter_rows
 
 
 class Accumulator(Protocol):
-    """State per customer number, for one shard."""
+    """State per customer number, for one shard. One with an attribute `reads_latest` that is true gets Part.latest."""
 
     @property
     def nbytes(self) -> int:
@@ -51,3 +67,19 @@ def with_room(values: NDArray[Any], n: int, fill: float) -> NDArray[Any]:
     larger[: len(values)] = values
     larger[len(values) :] = fill
     return larger
+
+
+def is_missing(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return bool[n]: which values of a column of any kind are not there."""
+    missing = NO_FLAG if values.dtype == np.uint8 else NO_CODE if values.dtype == np.int32 else MISSING
+    found: NDArray[np.bool_] = np.isnan(values) if values.dtype == np.float64 else values == missing
+    return found
+
+
+def widened(values: NDArray[Any]) -> NDArray[Any]:
+    """Return flags uint8[n] as float64[n], codes int32[n] as int64[n], and columns of the other kinds as they are."""
+    if values.dtype == np.uint8:
+        return np.where(values == NO_FLAG, np.nan, values.astype(np.float64))
+    if values.dtype == np.int32:
+        return np.where(values == NO_CODE, MISSING, values.astype(np.int64))
+    return values

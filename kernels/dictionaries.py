@@ -27,12 +27,10 @@ _LAST_WORD = np.uint64((34 << 56) - 1)
 
 
 @kernel
-def _look_up_codes(
-    codes: NDArray[np.int32], indices: NDArray[Any], keep: NDArray[np.uint8], out: NDArray[np.uint64]
-) -> int:
+def _look_up_codes(codes: NDArray[np.int32], indices: NDArray[Any], keep: NDArray[np.uint8], out: NDArray[Any]) -> int:
     """Write out[i] = codes[indices[i]]; return how many kept rows point at an entry without a number.
 
-    An index outside the dictionary, as the slot of a missing value may hold, is taken as 0.
+    out is uint64[n] or int32[n]. An index outside the dictionary, as a missing value's slot may hold, is taken as 0.
     """
     n, n_without = np.uint64(len(codes)), 0
     for i in range(len(indices)):
@@ -118,6 +116,14 @@ def spans(offsets: Offsets, indices: Indices) -> tuple[NDArray[np.int64], NDArra
     return starts, lengths
 
 
+def look_up(codes: NDArray[np.int32], indices: Indices) -> NDArray[np.int32]:
+    """Return int32[n], codes[indices[i]]; an index outside the dictionary is taken as 0, and no codes as -1."""
+    out = np.full(len(indices), _UNUSED, dtype=np.int32)
+    if len(codes):
+        _look_up_codes(codes.copy(), readonly(indices), mask_bytes(None), out)  # one signature: can be written to
+    return out
+
+
 class Entries:
     """The entries of one dictionary as keys: entry i is data[offsets[i] : offsets[i + 1]]."""
 
@@ -133,6 +139,16 @@ class Entries:
     def keys_of(self, indices: Indices, keep: NDArray[np.bool_] | None = None) -> FixedKeys | WideKeys:
         """Return the key of each row's entry; without meaning where keep bool[n] is False. In any thread."""
         out = np.empty((len(indices), 2) if self._wide else len(indices), dtype=np.uint64)
+        self._write(indices, keep, out)
+        return WideKeys(out) if self._wide else FixedKeys(out)
+
+    def numbers_of(self, indices: Indices) -> NDArray[np.int32]:
+        """Return int32[n], the number of each row's entry, where entries become numbers. In any thread."""
+        out = np.empty(len(indices), dtype=np.int32)
+        self._write(indices, None, out)
+        return out
+
+    def _write(self, indices: Indices, keep: NDArray[np.bool_] | None, out: NDArray[Any]) -> None:
         kept = mask_bytes(keep)
         indices = readonly(indices)  # type: ignore[assignment]
         if len(self._offsets) == 1:  # nothing but missing ids
@@ -141,9 +157,8 @@ class Entries:
             with self._lock:
                 self._number_entries(indices, kept)
             self._look_up(indices, kept, out)
-        return WideKeys(out) if self._wide else FixedKeys(out)
 
-    def _look_up(self, indices: Indices, keep: NDArray[np.uint8], out: NDArray[np.uint64]) -> int:
+    def _look_up(self, indices: Indices, keep: NDArray[np.uint8], out: NDArray[Any]) -> int:
         """Write what is known; return how many kept rows still lack their key."""
         if self._wide:
             return _look_up_words(self._words, indices, keep, out)

@@ -146,14 +146,18 @@ def enter_rows(
     values: NDArray[np.int64],
     out_numbers: NDArray[np.int32],
     out_values: NDArray[np.int64],
-) -> tuple[int, bool]:
+    out_latest: NDArray[np.int32],
+) -> tuple[int, bool, int]:
     """Enter each listed row, and the occasion values[rows[j]] if it is a purchase, into its customer's record.
 
-    Return (pairs left for the pair set, whether a sum left 128 bits); the pairs are written to out_numbers and
-    out_values (both [len(rows)]). A second pass over the records, for the occasions alone, took as long as the first.
+    Return (pairs left for the pair set, whether a sum left 128 bits, rows in out_latest); the pairs are written to
+    out_numbers and out_values (both [len(rows)]). To out_latest, int32[len(rows)] or [0] where nobody reads it, go the
+    places j of the rows that are kept and not older than their customer's latest purchase before them.
+    A second pass over the records, for the occasions alone, took as long as the first.
     The columns of a block are fetched first: else they queue behind the records, and the pass takes a fifth longer.
     """
     overflow, n, stop = False, np.uint64(0), np.uint64(len(rows))
+    n_latest, lists_latest = np.uint64(0), len(out_latest) != 0
     for start in range(np.uint64(0), stop, BLOCK_ROWS):
         end = min(start + BLOCK_ROWS, stop)
         for j in range(start, end):
@@ -166,6 +170,9 @@ def enter_rows(
                 prefetch(records, np.int64(numbers[j + FAR_AHEAD]))
             i, number = np.uint64(rows[j]), np.uint64(numbers[j])
             action = actions[i]
+            if lists_latest:
+                out_latest[n_latest] = j
+                n_latest += np.uint64((action >= REFUND) & (ticks[i] >= records[number]["last_tick"]))
             if action >= REFUND:
                 records[number]["first_row"] = min(records[number]["first_row"], first_row + np.int64(i))
                 overflow |= add_amount(records, int(number), amounts, int(i))
@@ -183,7 +190,7 @@ def enter_rows(
                     out_values[n] = value
                     n += np.uint64(is_other)
                     records[number]["last_value"] = value if is_other else last
-    return int(np.int64(n)), overflow
+    return int(np.int64(n)), overflow, int(np.int64(n_latest))
 
 
 @kernel
@@ -195,20 +202,27 @@ def count_rows(
     ticks: NDArray[np.int64],
     amounts: Any,
     first_row: int,
-) -> bool:
-    """Enter each listed row, counting every purchase as an occasion; tell whether a sum left 128 bits."""
-    overflow = False
+    out_latest: NDArray[np.int32],
+) -> tuple[bool, int]:
+    """Enter each listed row, counting every purchase as an occasion.
+
+    Return (whether a sum left 128 bits, rows in out_latest, as enter_rows).
+    """
+    overflow, n_latest, lists_latest = False, np.uint64(0), len(out_latest) != 0
     for j in range(len(rows)):
         if j + AHEAD < len(rows):
             prefetch(records, int(numbers[j + AHEAD]))
         i, number = int(rows[j]), int(numbers[j])
+        if lists_latest:
+            out_latest[n_latest] = j
+            n_latest += np.uint64((actions[i] >= REFUND) & (ticks[i] >= records[number]["last_tick"]))
         if actions[i] >= REFUND:
             records[number]["first_row"] = min(records[number]["first_row"], first_row + i)
             overflow |= add_amount(records, number, amounts, i)
         if actions[i] == PURCHASE:
             records[number]["frequency"] += 1
             enter_dates(records, number, ticks[i], ticks[i])
-    return overflow
+    return overflow, int(np.int64(n_latest))
 
 
 @kernel

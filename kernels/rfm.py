@@ -7,10 +7,10 @@ each shard numbers its customers and updates their records. Every customer lives
 order and its float sum has the same bits for any cut into batches and any number of shards.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from kernels import records as rec
 from kernels._jit import mask_bytes, readonly
 from kernels._run import Run, run_serially
-from kernels.accumulators import Accumulator
+from kernels.accumulators import Accumulator, Beside
 from kernels.hashing import PROCESS_SEED
 from kernels.keys import (
     ByteKeys,
@@ -96,7 +96,7 @@ class Rows(NamedTuple):
     amounts: Amounts  # [n] float or integer, [n, 2] decimal as (low, high) words
     orders: Keys | None = None  # [n], needed where the occasion is ORDER
     keep: NDArray[np.bool_] | None = None  # [n] False: the row does not exist (a dropped null)
-    columns: Mapping[str, NDArray[Any]] = {}  # of [n], for the accumulators
+    beside: Beside = Beside()  # of [n], for the accumulators
 
 
 class Prepared(NamedTuple):
@@ -253,7 +253,7 @@ class RfmTable:
         """Enter a shard's part of a batch."""
         customers, hashes, actions = batch.rows.customers, batch.hashes, batch.batch.actions
         if shard.pairs is None:
-            shard.count(customers, hashes, part, batch.batch, batch.first_row, batch.rows.columns)
+            shard.count(customers, hashes, part, batch.batch, batch.first_row, batch.rows.beside)
             return
         values = batch.values
         if batch.orders is not None and batch.order_hashes is not None:
@@ -261,7 +261,7 @@ class RfmTable:
             if batch.tally[rec.N_KEPT] < len(actions) or batch.tally[rec.N_REFUND]:
                 bought = part[actions[part] == rec.PURCHASE]
             values = shard.order_values(batch.orders, batch.order_hashes, bought, len(actions))
-        shard.enter(customers, hashes, part, batch.batch, batch.first_row, values, batch.rows.columns)
+        shard.enter(customers, hashes, part, batch.batch, batch.first_row, values, batch.rows.beside)
 
     def merge(self, other: Partial, run: Run = run_serially) -> None:
         """Enter another table's partial state: counts, dates and exact sums as if its rows had come here."""

@@ -3,15 +3,15 @@
 frequency = 1 for the first occasion + the pairs that were new to the set
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kernels import records as rec
 from kernels._jit import readonly
-from kernels.accumulators import Accumulator, Part
+from kernels.accumulators import Accumulator, Beside, Part
 from kernels.customers import CustomerTable
 from kernels.hashing import ByteKeys, Keys
 from kernels.keys import KeyTable
@@ -20,8 +20,7 @@ from kernels.pairs import PairSet
 _FIRST_RECORDS = 128  # 8 KiB; a small request seldom has more customers
 _NO_NUMBERS = np.zeros(0, dtype=np.int32)
 
-Columns = Mapping[str, NDArray[Any]]
-_NO_COLUMNS: Columns = {}
+_NOTHING = Beside()
 
 
 class PairColumns(NamedTuple):
@@ -49,6 +48,7 @@ class Shard:
         self.table: KeyTable | CustomerTable = CustomerTable(wide_ids, seed) if counts_rows else KeyTable(fixed_ids)
         self._records = rec.new_records(0 if counts_rows else _FIRST_RECORDS)
         self.accumulators = accumulators
+        self._lists_latest = any(getattr(one, "reads_latest", False) for one in accumulators)
         self.pairs = PairSet(seed) if with_pairs else None
         self.orders = KeyTable(fixed=False) if byte_orders else None
         self.overflow = False
@@ -94,15 +94,17 @@ class Shard:
         rows: NDArray[np.int32],
         batch: rec.Batch,
         first_row: int,
-        columns: Columns = _NO_COLUMNS,
+        beside: Beside = _NOTHING,
     ) -> None:
         """Enter the listed rows of a batch, and count every purchase as an occasion."""
         if isinstance(self.table, CustomerTable):
             self.overflow |= self.table.count(keys, hashes, rows, batch, first_row)
             return
         numbers = self.number(keys, hashes, rows)
-        self.overflow |= rec.count_rows(self.records, rows, numbers, *batch, first_row)
-        self._accumulate(rows, numbers, batch, columns)
+        latest = self._room_for_latest(rows)
+        overflow, n_latest = rec.count_rows(self.records, rows, numbers, *batch, first_row, latest)
+        self.overflow |= overflow
+        self._accumulate(rows, numbers, batch, beside, latest[:n_latest])
 
     def merge(
         self, keys: Keys, hashes: NDArray[np.uint64], rows: NDArray[np.int32], columns: rec.Columns
@@ -123,22 +125,32 @@ class Shard:
         batch: rec.Batch,
         first_row: int,
         values: NDArray[np.int64],
-        columns: Columns = _NO_COLUMNS,
+        beside: Beside = _NOTHING,
     ) -> None:
         """Enter the listed rows of a batch, and count the occasion values[i] of purchase i where it is new."""
         numbers = self.number(keys, hashes, rows)
         pair_numbers, pair_values = np.empty(len(rows), dtype=np.int32), np.empty(len(rows), dtype=np.int64)
-        n, overflow = rec.enter_rows(self.records, rows, numbers, *batch, first_row, values, pair_numbers, pair_values)
+        entered, latest = (*batch, first_row, values, pair_numbers, pair_values), self._room_for_latest(rows)
+        n, overflow, n_latest = rec.enter_rows(self.records, rows, numbers, *entered, latest)
         self.overflow |= overflow
         self._add_pairs(pair_numbers[:n], pair_values[:n])
-        self._accumulate(rows, numbers, batch, columns)
+        self._accumulate(rows, numbers, batch, beside, latest[:n_latest])
+
+    def _room_for_latest(self, rows: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Return int32[len(rows)] where an accumulator wants to know which rows are late, else int32[0]."""
+        return np.empty(len(rows) if self._lists_latest else 0, dtype=np.int32)
 
     def _accumulate(
-        self, rows: NDArray[np.int32], numbers: NDArray[np.int32], batch: rec.Batch, columns: Columns
+        self,
+        rows: NDArray[np.int32],
+        numbers: NDArray[np.int32],
+        batch: rec.Batch,
+        beside: Beside,
+        latest: NDArray[np.int32],
     ) -> None:
         """Let the accumulators take in rows whose customers have these numbers."""
         if self.accumulators:
-            part = Part(rows, numbers, self.table.n_keys, batch, columns)
+            part = Part(rows, numbers, self.table.n_keys, batch, *beside, readonly(latest))
             for accumulator in self.accumulators:
                 accumulator.add(part)
 

@@ -1,6 +1,9 @@
 """Compile the accumulators by sending a few rows through each, with every kind of amount and value."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from kernels import records as rec
 from kernels._jit import readonly
@@ -8,6 +11,7 @@ from kernels.accumulators import Part
 from kernels.column_sums import ColumnSums
 from kernels.distinct_values import DistinctValues
 from kernels.few_values import FEW
+from kernels.finite import all_finite
 from kernels.first_day_sums import FirstDaySums
 from kernels.greatest_values import GreatestValues
 from kernels.last_values import LastValues
@@ -18,23 +22,44 @@ from kernels.purchase_days import PurchaseDays, longest_gaps, months_bought, mon
 from kernels.value_variety import ValueVariety
 from kernels.window_sums import WindowCounts, WindowSums
 
+_KINDS: dict[str, np.dtype[Any]] = {
+    "x": np.dtype(np.float64),
+    "n": np.dtype(np.int64),
+    "c": np.dtype(np.int32),
+    "f": np.dtype(np.uint8),
+}
+
 
 def warm() -> None:
     """Call every accumulator."""
     days, ones = readonly(np.array([0, 0, 40, 1])), readonly(np.ones(4))
     rows, numbers = readonly(np.arange(4, dtype=np.int32)), readonly(np.array([0, 1, 0, 1], dtype=np.int32))
     actions = readonly(np.full(4, rec.PURCHASE, dtype=np.uint8))
-    columns = {"x": ones, "n": days, "@day": days, "@amount": ones}
+    codes, flags = readonly(np.zeros(4, dtype=np.int32)), readonly(np.zeros(4, dtype=np.uint8))
+    columns: dict[str, NDArray[Any]] = {"x": ones, "n": days, "c": codes, "f": flags, "@day": days, "@amount": ones}
     months_of(days)
+    all_finite(ones)
 
     def part(amounts: Amounts) -> Part:
         return Part(rows, numbers, 2, rec.Batch(actions, days, readonly(amounts)), columns)  # type: ignore[arg-type]
 
     floats = part(np.ones(4))
-    accumulators = (ColumnSums("x"), LastValues("x", [True]), LastValues("n", [False]))
+    apart = LastValues(_KINDS)
     more = (DistinctValues("n"), MonthSums(), WindowCounts(-1, 1), FirstDaySums(), ValueVariety("n"))
-    for accumulator in (*accumulators, *more, GreatestValues("n")):
+    for accumulator in (
+        ColumnSums("x"),
+        apart,
+        *more,
+        GreatestValues("n", days.dtype),
+        GreatestValues("c", codes.dtype),
+    ):
         accumulator.add(floats)
+    together = LastValues(_KINDS)
+    for last in (together, *(LastValues({name: kind}) for name, kind in _KINDS.items())):
+        last.add(floats._replace(complete=frozenset(columns), latest=rows))
+    for last in (apart, together):
+        for column in range(len(_KINDS)):
+            last.values(2, column)
     several = readonly(np.arange(FEW + 1))  # of one customer: one more than are kept with it
     bought = readonly(np.full(FEW + 1, rec.PURCHASE, dtype=np.uint8))
     its_rows, nobody_else = readonly(several.astype(np.int32)), readonly(np.zeros(FEW + 1, dtype=np.int32))

@@ -68,6 +68,8 @@ def _warm_texts() -> None:
         keys = entries.keys_of(indices.astype(index))
         if isinstance(keys, WideKeys):
             unpack_texts(keys, interner.texts())
+        else:
+            entries.numbers_of(indices.astype(index))
 
 
 def warm() -> None:

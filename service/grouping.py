@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import types as pt
 
-from kernels.accumulators import MISSING, Accumulator
+from kernels.accumulators import MISSING, Accumulator, Beside
 from kernels.keys import ByteKeys, FixedKeys, Keys
 from kernels.last_values import LastValues
 from kernels.listing import Arranged
@@ -29,7 +29,7 @@ from service.numbering import by_appearance
 from service.population import Groups
 from service.text_codes import TextCodes
 
-__all__ = ["GROUP_COLUMN", "Grouping", "TableGrouping", "with_group"]
+__all__ = ["Grouping", "TableGrouping", "with_group", "with_groups"]
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
@@ -54,6 +54,12 @@ def with_group(wishes: Wishes, partition: Partition | None) -> Wishes:
         return tuple(one._replace(is_needed=True, why=wish.why) if one.name == wish.name else one for one in known)
 
     return wishes._replace(rows=added(wishes.rows), table=added(wishes.table))
+
+
+def with_groups(beside: Beside, codes: Ints) -> Beside:
+    """The columns of a batch, and its groups among them."""
+    complete = {GROUP_COLUMN} if bool((codes != MISSING).all()) else set()
+    return Beside({**beside.columns, GROUP_COLUMN: codes}, beside.complete | complete)
 
 
 class _Codes:
@@ -137,7 +143,7 @@ class Grouping:
 
     def accumulators(self) -> list[Accumulator]:
         """What one shard keeps for it."""
-        return [] if self.by_row else [LastValues(GROUP_COLUMN, [False])]
+        return [] if self.by_row else [LastValues({GROUP_COLUMN: np.dtype(np.int64)})]
 
     def keys_of(self, ids: pa.Array, keep: Bools | None, codes: Ints) -> Keys:
         """Group and customer as one key of a few words (unit=row)."""

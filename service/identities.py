@@ -68,6 +68,15 @@ class Identities:
         check_text(self.text_bytes, self._limits)
         return keys
 
+    def numbers_of(self, array: pa.Array) -> npt.NDArray[np.int32]:
+        """The texts of a column as numbers, where `keys_of` gives numbers; missing ones without meaning."""
+        if pa.types.is_dictionary(array.type):
+            numbers = self._entries_of(array.dictionary).numbers_of(cols.dictionary_indices(array))
+        else:
+            numbers = self._interner.number(_bytes_of(array))
+        check_text(self.text_bytes, self._limits)
+        return numbers
+
     @property
     def text_bytes(self) -> int:
         """Bytes of the distinct texts that became numbers."""

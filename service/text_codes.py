@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from kernels.accumulators import MISSING
+from kernels.accumulators import MISSING, NO_CODE
 from kernels.keys import FixedKeys, Keys
 from proto.limits import Limits
 from service import columns as cols
@@ -40,6 +40,11 @@ class TextCodes:
         RequestError(LIMIT_EXCEEDED) when the texts that are held take too much.
         """
         return codes_of(self._texts.keys_of(array), array)
+
+    def narrow(self, array: pa.Array) -> npt.NDArray[np.int32]:
+        """The same as int32[n], NO_CODE where there is no text."""
+        numbers, valid = self._texts.numbers_of(array), cols.validity(array)
+        return numbers if valid is None else np.where(valid, numbers, np.int32(NO_CODE))
 
     def texts(self, codes: Ints) -> list[str]:
         """The texts that became these numbers, of which none is MISSING."""

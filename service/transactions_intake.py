@@ -22,7 +22,7 @@ from proto.schemas import Plan
 from service import columns as cols
 from service.budget import finishing_bytes, table_bytes
 from service.filtering import RowMask
-from service.grouping import GROUP_COLUMN, Grouping
+from service.grouping import Grouping, with_groups
 from service.identities import Identities, check_text
 from service.intake import Left, batch_bytes, sum_overflow
 from service.partial import from_batch, to_batch
@@ -226,11 +226,10 @@ class TransactionsIntake:
             keep=holes.keep,
         )
         if self._gathering is not None:
-            rows = rows._replace(
-                columns=self._gathering.columns(batch, ticks, arrays["amount"], holes.keep, rows_before)
-            )
+            beside = self._gathering.columns(batch, ticks, arrays["amount"], holes.keep, rows_before)
+            rows = rows._replace(beside=beside)
         if codes is not None:
-            rows = rows._replace(columns={**rows.columns, GROUP_COLUMN: codes})
+            rows = rows._replace(beside=with_groups(rows.beside, codes))
         if holes.keep is not None or self._days is not None:
             with self._lock:
                 if among is not None:

@@ -66,12 +66,8 @@ class Setup(NamedTuple):
     """float, integer or decimal."""
     amount_scale: int
     """Decimals of a decimal amount."""
-    kinds: Mapping[str, str]
-    """The kind of each column beside the base's, by our name."""
-
-    def is_float(self, column: str) -> bool:
-        """Whether a column comes as float64, and not as int64."""
-        return self.kinds[column] in ("number", "flag")
+    dtypes: Mapping[str, np.dtype[Any]]
+    """What each column beside the base's comes as, by our name."""
 
 
 class Accumulation(Protocol):
@@ -123,7 +119,7 @@ class Last:
         return (self.column,)
 
     def make(self, setup: Setup) -> LastValues:
-        return LastValues(self.column, [setup.is_float(self.column)])
+        return LastValues({self.column: setup.dtypes[self.column]})
 
     def figures(self, accumulator: Any, n: int, setup: Setup) -> Figures:
         return {"value": accumulator.values(n)}
@@ -324,7 +320,7 @@ class Greatest:
         return (self.column,)
 
     def make(self, setup: Setup) -> GreatestValues:
-        return GreatestValues(self.column)
+        return GreatestValues(self.column, setup.dtypes[self.column])
 
     def figures(self, accumulator: Any, n: int, setup: Setup) -> Figures:
         return {"value": accumulator.values(n)}

@@ -1,8 +1,8 @@
-"""The columns of a batch that schemes read, as arrays for the accumulators: numbers as float64, all others as int64."""
+"""The columns of a batch that schemes read, as arrays for the accumulators (see kernels/accumulators.py, Beside)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from kernels.accumulators import MISSING
+from kernels.accumulators import MISSING, NO_CODE, NO_FLAG, is_missing, widened
+from kernels.dictionaries import look_up
+from kernels.finite import all_finite
 from kernels.month_sums import AMOUNT_COLUMN
 from kernels.purchase_days import DAY_COLUMN
 from kernels.recency import local_days
@@ -26,42 +28,60 @@ from service.zones import zone_table
 __all__ = ["MAX_LABELS", "ExtraColumns", "derived"]
 
 MAX_LABELS = 10_000  # distinct texts of one label column
+_UNLISTED = -2
+Bools = npt.NDArray[np.bool_]
 _MICROSECONDS = pa.timestamp("us")
 
 
 class ExtraColumns:
-    """What columns beside the base's become; the texts seen so far have numbers. In any thread."""
+    """What columns beside the base's become; the texts seen so far have numbers. In any thread.
 
-    def __init__(self, extras: Iterable[Wished], limits: Limits, n_shards: int = 1) -> None:
+    Numbers become float64, all others int64. Of the columns in `narrow` flags become uint8, labels and places int32:
+    what passes through memory row by row is what they cost.
+    """
+
+    def __init__(
+        self, extras: Iterable[Wished], limits: Limits, n_shards: int = 1, narrow: Container[str] = ()
+    ) -> None:
         self.extras = {extra.name: extra for extra in extras}
+        self.dtypes = {name: _dtype(extra.kind, name in narrow) for name, extra in self.extras.items()}
         self._limits = limits
         self._texts = {
             extra.name: TextCodes(limits, n_shards) for extra in self.extras.values() if extra.kind in ("label", "id")
         }
 
-    @property
-    def kinds(self) -> dict[str, str]:
-        """What each column holds, by our name."""
-        return {name: extra.kind for name, extra in self.extras.items()}
+    def arrays(
+        self, batch: pa.RecordBatch, keep: Bools | None, rows_before: int
+    ) -> tuple[dict[str, npt.NDArray[Any]], dict[str, int]]:
+        """By our name the arrays, and of those that lack values in kept rows (None: all) how many."""
+        found: dict[str, npt.NDArray[Any]] = {}
+        missing: dict[str, int] = {}
+        for name, extra in self.extras.items():
+            array = batch.column(extra.column)
+            found[name], may_lack = self._array(extra, array, rows_before)
+            if found[name].dtype != self.dtypes[name]:
+                found[name] = widened(found[name])
+            if may_lack:
+                lacking = is_missing(found[name])
+                count = int(np.count_nonzero(lacking if keep is None else lacking & keep))
+                missing |= {name: count} if count else {}
+        return found, missing
 
-    def arrays(self, batch: pa.RecordBatch, rows_before: int) -> dict[str, npt.NDArray[Any]]:
-        """By our name float64[n] (NaN: missing) of numbers and flags, int64[n] (MISSING) of all others."""
-        return {
-            name: self._array(extra, batch.column(extra.column), rows_before) for name, extra in self.extras.items()
-        }
-
-    def _array(self, extra: Wished, array: pa.Array, rows_before: int) -> npt.NDArray[Any]:
+    def _array(self, extra: Wished, array: pa.Array, rows_before: int) -> tuple[npt.NDArray[Any], bool]:
+        """A column, narrow where its kind is, and whether values may be missing."""
         if extra.kind == "number":
             return _finite(cols.feature_array(array))
         if extra.kind == "flag":
             return _flags(array, extra.column, rows_before)
         if extra.kind == "ordered":
-            return _places(array, extra, rows_before)
+            return _places(array, extra, rows_before), not _is_whole(array)
         if extra.kind == "time":
-            return _filled(array.cast(pa.date32()) if pa.types.is_date64(array.type) else array)
+            return _filled(array.cast(pa.date32()) if pa.types.is_date64(array.type) else array), not _is_whole(array)
+        if extra.kind == "label":
+            return self._texts[extra.name].narrow(array), not _is_whole(array)
         if cols.is_fixed_id(array.type):
-            return codes_of(cols.keys_of(array), array)
-        return self._texts[extra.name].of(array)
+            return codes_of(cols.keys_of(array), array), True
+        return self._texts[extra.name].of(array), True
 
     def labels(self, name: str, codes: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], list[str]]:
         """(codes by text: int64[n], MISSING where none; the texts in their order) of the numbers that labels became.
@@ -83,38 +103,53 @@ class ExtraColumns:
         return found, [texts[i] for i in order]
 
 
-def _finite(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Infinities as missing: no sum or ratio can be made of them."""
-    infinite = np.isinf(values)
-    return np.where(infinite, np.nan, values) if infinite.any() else values
+def _dtype(kind: str, is_narrow: bool) -> np.dtype[Any]:
+    narrow = {"flag": np.uint8, "label": np.int32, "ordered": np.int32} if is_narrow else {"flag": np.float64}
+    return np.dtype(np.float64 if kind == "number" else narrow.get(kind, np.int64))
 
 
-def _flags(array: pa.Array, column: str, rows_before: int) -> npt.NDArray[np.float64]:
+def _is_whole(array: pa.Array) -> bool:
+    """Whether no slot is null."""
+    return cols.validity(array) is None
+
+
+def _finite(values: npt.NDArray[np.float64]) -> tuple[npt.NDArray[np.float64], bool]:
+    """Infinities as missing: no sum or ratio can be made of them; and whether any value is missing now."""
+    if all_finite(values):
+        return values, False
+    return np.where(np.isinf(values), np.nan, values), True
+
+
+def _flags(array: pa.Array, column: str, rows_before: int) -> tuple[npt.NDArray[np.uint8], bool]:
     if pa.types.is_boolean(array.type):
-        return cols.feature_array(array.cast(pa.uint8()))
+        flags, valid = cols.boolean_bytes(array), cols.validity(array)
+        return (flags, False) if valid is None else (np.where(valid, flags, np.uint8(NO_FLAG)), True)
     values = cols.feature_array(array)
-    odd = ~((values == 0) | (values == 1) | np.isnan(values))
+    missing = np.isnan(values)
+    odd = ~((values == 0) | (values == 1) | missing)
     if odd.any():
         i = int(np.argmax(odd))
         raise bad_value(
             column, rows_before + i + 1, array[i].as_py(), "true or false", "Send true or false, or 1 or 0."
         )
-    return values
+    return np.where(missing, NO_FLAG, values).astype(np.uint8), True
 
 
-def _places(array: pa.Array, extra: Wished, rows_before: int) -> npt.NDArray[np.int64]:
+def _places(array: pa.Array, extra: Wished, rows_before: int) -> npt.NDArray[np.int32]:
     """Each text's place in the list of the column's; RequestError for one that is not listed."""
     coded = array if pa.types.is_dictionary(array.type) else array.dictionary_encode()
     listed = pa.array(extra.texts, coded.dictionary.type)
-    places = pc.index_in(coded.dictionary, value_set=listed).fill_null(-1).to_numpy(zero_copy_only=False)
-    codes = np.append(places, MISSING)  # the last one is of rows without a text
-    found: npt.NDArray[np.int64] = codes[coded.indices.cast(pa.int64()).fill_null(len(places)).to_numpy()]
-    unlisted = found == -1
+    found = pc.index_in(coded.dictionary, value_set=listed)
+    places = look_up(found.fill_null(_UNLISTED).to_numpy(), cols.dictionary_indices(coded))
+    valid = cols.validity(coded)
+    if valid is not None:
+        places = np.where(valid, places, np.int32(NO_CODE))
+    unlisted = places == _UNLISTED if found.null_count else np.zeros(0, np.bool_)
     if unlisted.any():
         i = int(np.argmax(unlisted))
         wanted = f"one of {', '.join(extra.texts)}"
         raise bad_value(extra.column, rows_before + i + 1, array[i].as_py(), wanted, "Send one of them, or list yours.")
-    return found
+    return places
 
 
 def _filled(times: pa.Array) -> npt.NDArray[np.int64]:

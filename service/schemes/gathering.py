@@ -11,15 +11,16 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from kernels.accumulators import MISSING, Accumulator
+from kernels.accumulators import Accumulator, Beside
+from kernels.last_values import LastValues
 from kernels.listing import Arranged
 from proto.limits import Limits
 from proto.wishes import Wished
 from service import columns as cols
 from service.population import Gathered
-from service.schemes.accumulations import Accumulation, Figures, Last, Setup
+from service.schemes.accumulations import Accumulation, Figures, Greatest, Last, Setup
 from service.schemes.decoding import ExtraColumns, derived
-from service.schemes.joining import Joined, joined
+from service.schemes.joining import joined
 from service.schemes.moment import Moment
 from service.schemes.request import Asked
 from service.threads import ThreadTeam
@@ -34,14 +35,18 @@ def accumulations_of(one: Asked, available: Iterable[str]) -> dict[str, Accumula
     return one.scheme.accumulate(one.given, frozenset(available))
 
 
-def _counted(missing: dict[str, int], arrays: Mapping[str, npt.NDArray[Any]], keep: Bools | None) -> None:
-    """Adds the rows without a value, by column, of those that are kept."""
-    for name, values in arrays.items():
-        lacking = np.isnan(values) if values.dtype == np.float64 else values == MISSING
-        if keep is not None:
-            lacking &= keep
-        if lacking.any():
-            missing[name] = missing.get(name, 0) + int(np.count_nonzero(lacking))
+def _narrow(wanted: Iterable[Accumulation]) -> set[str]:
+    """The columns that only last and greatest values are kept of: those may be narrow."""
+    narrow, wide = set[str](), set[str]()
+    for one in wanted:
+        (narrow if isinstance(one, Last | Greatest) else wide).update(one.columns)
+    return narrow - wide
+
+
+def _counted(missing: dict[str, int], found: Mapping[str, int]) -> None:
+    """Adds what was found missing in a batch."""
+    for name, count in found.items():
+        missing[name] = missing.get(name, 0) + count
 
 
 class Gathering:
@@ -57,14 +62,14 @@ class Gathering:
         limits: Limits,
         n_shards: int,
     ) -> None:
-        self._columns = ExtraColumns(extras, limits, n_shards)
-        names = self._columns.extras
+        names = [extra.name for extra in extras]
         wanted = dict.fromkeys(one for ask in asked for one in accumulations_of(ask, names).values())
+        self._columns = ExtraColumns(extras, limits, n_shards, narrow=_narrow(wanted))
         self._kept = joined(wanted)
         self._derived = {name for one in wanted for name in one.columns if name.startswith("@")}
         kind = cols.amount_kind(amount_type)
         scale = amount_type.scale if kind == "decimal" else 0
-        self._setup = Setup(moment, kind, scale, self._columns.kinds)
+        self._setup = Setup(moment, kind, scale, self._columns.dtypes)
         self._missing: dict[str, int] = {}
         self._lock = threading.Lock()
 
@@ -79,15 +84,17 @@ class Gathering:
         amounts: pa.Array,
         keep: Bools | None,
         rows_before: int,
-    ) -> dict[str, npt.NDArray[Any]]:
+    ) -> Beside:
         """The columns of a batch as the accumulators take them."""
-        arrays = self._columns.arrays(batch, rows_before)
-        with self._lock:
-            _counted(self._missing, arrays, keep)
+        arrays, missing = self._columns.arrays(batch, keep, rows_before)
+        if missing:
+            with self._lock:
+                _counted(self._missing, missing)
+        complete = frozenset(arrays).difference(missing)
         arrays |= derived(self._derived, self._setup.moment, ticks, amounts, arrays)
         for one in self._kept:
             arrays |= one.side_by_side(arrays)
-        return arrays
+        return Beside(arrays, complete)
 
     def finish(
         self,
@@ -102,17 +109,25 @@ class Gathering:
         gathered: dict[Accumulation, Figures] = {part: {} for one in self._kept for part in one.parts}
         labels: dict[str, list[str]] = {}
 
-        def place(i: int, one: Joined) -> None:
-            for shard, n_shard, (slots, places) in zip(shards, n_numbers, arranged, strict=True):
-                for part, figures in zip(one.parts, one.figures(shard[i], n_shard, setup), strict=True):
-                    for name, values in figures.items():
-                        if name not in gathered[part]:
-                            gathered[part][name] = np.empty((n, *values.shape[1:]), values.dtype)
-                        gathered[part][name][places] = values[slots]
+        def listed(part: Accumulation, name: str, like: npt.NDArray[Any]) -> npt.NDArray[Any]:
+            with self._lock:
+                if name not in gathered[part]:
+                    gathered[part][name] = np.empty((n, *like.shape[1:]), like.dtype)
+                return gathered[part][name]
 
-        team.run([partial(place, i, one) for i, one in enumerate(self._kept)])
+        def place(i: int, shard: int) -> None:
+            one, own, n_shard, (slots, places) = self._kept[i], shards[shard][i], n_numbers[shard], arranged[shard]
+            if isinstance(own, LastValues):
+                for column, part in enumerate(one.parts):
+                    own.write(column, slots, places, listed(part, "value", own.values(0, column)))
+                return
+            for part, figures in zip(one.parts, one.figures(own, n_shard, setup), strict=True):
+                for name, values in figures.items():
+                    listed(part, name, values)[places] = values[slots]
+
+        team.run([partial(place, i, shard) for i in range(len(self._kept)) for shard in range(len(shards))])
         for one, figures in gathered.items():
-            if isinstance(one, Last) and setup.kinds[one.column] == "label":
+            if isinstance(one, Last) and self._columns.extras[one.column].kind == "label":
                 figures["value"], labels[one.column] = self._columns.labels(one.column, figures["value"])
         return Gathered(gathered, labels, self._missing, tuple(self._columns.extras), moment)
 
@@ -128,19 +143,17 @@ class TableGathering:
 
     def add(self, batch: pa.RecordBatch, keep: Bools | None, rows_before: int) -> None:
         """Takes the columns of the rows that are kept (None: all)."""
-        arrays = self._columns.arrays(batch, rows_before)
-        _counted(self._missing, arrays, keep)
+        arrays, missing = self._columns.arrays(batch, keep, rows_before)
+        _counted(self._missing, missing)
         for name, values in arrays.items():
             self._parts[name].append(values if keep is None else values[keep])
 
     def finish(self) -> Gathered:
-        kinds = self._columns.kinds
         columns: dict[str, npt.NDArray[Any]] = {}
         labels: dict[str, list[str]] = {}
         for name, parts in self._parts.items():
-            dtype = np.float64 if kinds[name] in ("number", "flag") else np.int64
-            columns[name] = np.concatenate(parts) if parts else np.empty(0, dtype)
-            if kinds[name] == "label":
+            columns[name] = np.concatenate(parts) if parts else np.empty(0, self._columns.dtypes[name])
+            if self._columns.extras[name].kind == "label":
                 columns[name], labels[name] = self._columns.labels(name, columns[name])
         gathered: dict[Accumulation, Figures] = {}
         for one in (one for ask in self._asked for one in accumulations_of(ask, columns).values()):

@@ -33,7 +33,7 @@ class Joined:
     def make(self, setup: Setup) -> Accumulator:
         """An accumulator for one shard."""
         if self.name == _LAST:
-            return LastValues(_LAST, [setup.is_float(column) for column in self._columns()])
+            return LastValues({column: setup.dtypes[column] for column in self._columns()})
         if self.name == _SUMS:
             return ColumnSums(_SUMS, len(self.parts))
         return self.parts[0].make(setup)
@@ -47,10 +47,9 @@ class Joined:
 
     def side_by_side(self, arrays: Arrays) -> dict[str, npt.NDArray[Any]]:
         """The columns of a batch as one array [c, n], by its name; nothing where there is a single part."""
-        if self.name is None:
+        if self.name != _SUMS:
             return {}
-        columns = [arrays[column].view(np.int64 if self.name == _LAST else np.float64) for column in self._columns()]
-        return {self.name: np.stack(columns)}
+        return {self.name: np.stack([arrays[column] for column in self._columns()])}
 
     def _columns(self) -> Sequence[str]:
         return [column for part in self.parts for column in part.columns]

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from kernels import records as rec
 from kernels._jit import readonly
-from kernels.accumulators import Accumulator, Part
+from kernels.accumulators import NO_CODE, NO_FLAG, Accumulator, Part
 
 from .aggregation_inputs import words_of
 
@@ -41,7 +41,18 @@ ROWS = st.lists(
 )
 
 
-def part_of(rows: Sequence[Row], kind: str) -> Part:
+def latest_of(rows: Sequence[Row], last_ticks: dict[int, int]) -> Any:
+    """The rows that are kept and not older than their customer's latest purchase before, whose ticks are last_ticks."""
+    latest = []
+    for j, row in enumerate(rows):
+        if row.action in (rec.REFUND, rec.PURCHASE) and row.tick >= last_ticks.get(row.customer, row.tick):
+            latest.append(j)
+            if row.action == rec.PURCHASE:
+                last_ticks[row.customer] = row.tick
+    return readonly(np.array(latest, dtype=np.int32))
+
+
+def part_of(rows: Sequence[Row], kind: str, last_ticks: dict[int, int] | None = None) -> Part:
     """The rows as one batch, in which other shards have rows too: every second one."""
     n = 2 * len(rows)
     own = np.arange(0, n, 2, dtype=np.int32)
@@ -67,16 +78,24 @@ def part_of(rows: Sequence[Row], kind: str) -> Part:
         "@day": ticks,
         "@amount": column(amounts, np.float64, 99.0),
     }
-    columns["both"] = readonly(np.stack([columns["value"].view(np.int64), columns["code"]]))
     columns["twice"] = readonly(np.stack([columns["value"], columns["@amount"]]))
     batch = rec.Batch(column([row.action for row in rows], np.uint8, rec.PURCHASE), ticks, array)
     numbers = readonly(np.array([row.customer for row in rows], dtype=np.int32))
     n_customers = max((row.customer for row in rows), default=-1) + 1
-    return Part(readonly(own), numbers, n_customers, batch, columns)
+    codes, values = [row.code for row in rows], [row.value for row in rows]
+    narrow_codes = [NO_CODE if code is None else code % 5 for code in codes]
+    columns["narrow_code"] = column(narrow_codes, np.int32, 7)
+    columns["flag"] = column([NO_FLAG if value is None else value > 0 for value in values], np.uint8, 1)
+    kept = [row for row in rows if row.action in (rec.REFUND, rec.PURCHASE)]
+    fields = {"value": "value", "flag": "value", "code": "code", "narrow_code": "code"}
+    complete = frozenset(name for name, own in fields.items() if all(getattr(row, own) is not None for row in kept))
+    latest = latest_of(rows, {} if last_ticks is None else last_ticks)
+    return Part(readonly(own), numbers, n_customers, batch, columns, complete, latest)
 
 
 def sent(accumulator: Accumulator, rows: Sequence[Row], cut: int, kind: str = "float") -> None:
     """Sends the rows in two batches."""
+    last_ticks: dict[int, int] = {}
     for piece in (rows[:cut], rows[cut:]):
-        accumulator.add(part_of(piece, kind))
+        accumulator.add(part_of(piece, kind, last_ticks))
     assert accumulator.nbytes >= 0

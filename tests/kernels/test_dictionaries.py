@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernels.dictionaries import Entries, spans
+from kernels.dictionaries import Entries, look_up, spans
 from kernels.interning import Interner
 from kernels.keys import FixedKeys, WideKeys, take_keys
 from kernels.texts import unpack_texts
@@ -84,3 +84,16 @@ def test_threads_look_up_at_the_same_time(wide: bool) -> None:
 def test_spans_of_nothing() -> None:
     assert spans(np.zeros(1, np.int32), np.array([0, 5, -1], np.int32))[0].tolist() == [0, 0, 0]
     assert spans(np.array([0, 3, 9]), np.array([1, 0, -1, 2]))[1].tolist() == [6, 3, 3, 3]
+
+
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+def test_codes_and_numbers_are_looked_up_by_entry(index: Any) -> None:
+    indices = np.array([2, 0, 0, 9, -1], dtype=index)
+    assert look_up(np.array([7, 8, -2], dtype=np.int32), indices).tolist() == [-2, 7, 7, 7, 7]
+    assert look_up(np.zeros(0, dtype=np.int32), indices).tolist() == [-1] * 5
+    interner = Interner()
+    entries = Entries(*arrays_of(["a", "b", "a"], np.int32, b"", b""), interner, False)
+    numbers = entries.numbers_of(indices)
+    assert numbers.dtype == np.int32
+    assert numbers.tolist() == entries.keys_of(indices)[0].tolist() == [0, 0, 0, 0, 0]
+    assert entries.numbers_of(np.array([1], dtype=index)).tolist() == [1]

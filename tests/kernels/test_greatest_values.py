@@ -1,3 +1,4 @@
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +16,8 @@ def naive_greatest(rows: list[Row], customer: int) -> int:
 
 @given(ROWS, st.integers(0, 40))
 def test_the_greatest_of_the_rows_that_are_kept(rows: list[Row], cut: int) -> None:
-    greatest = GreatestValues("code")
-    sent(greatest, rows, cut)
-    assert greatest.values(N_CUSTOMERS).tolist() == [naive_greatest(rows, c) for c in range(N_CUSTOMERS)]
+    rows = [row._replace(code=None if row.code is None else row.code % 5) for row in rows]  # codes are not below 0
+    for column, dtype in (("code", np.int64), ("narrow_code", np.int32)):
+        greatest = GreatestValues(column, np.dtype(dtype))
+        sent(greatest, rows, cut)
+        assert greatest.values(N_CUSTOMERS).tolist() == [naive_greatest(rows, c) for c in range(N_CUSTOMERS)]

@@ -1,6 +1,7 @@
 import math
 from typing import Any
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,6 +11,8 @@ from kernels.last_values import LastValues
 
 from .accumulator_rows import N_CUSTOMERS, ROWS, Row, sent
 
+KINDS = {"value": np.float64, "code": np.int64, "narrow_code": np.int32, "flag": np.uint8}
+
 
 def naive_last(rows: list[Row], customer: int, field: str, missing: Any) -> Any:
     """Sorting is stable: of equally late rows the last one wins."""
@@ -18,15 +21,30 @@ def naive_last(rows: list[Row], customer: int, field: str, missing: Any) -> Any:
     return sorted(there, key=lambda pair: pair[0])[-1][1] if there else missing
 
 
-@given(ROWS, st.integers(0, 40))
-def test_the_latest_value_of_those_that_are_there(rows: list[Row], cut: int) -> None:
-    numbers, codes, both = LastValues("value", [True]), LastValues("code", [False]), LastValues("both", [True, False])
-    for values in (numbers, codes, both):
-        sent(values, rows, cut)
-    assert both.values(N_CUSTOMERS, 0).tobytes() == numbers.values(N_CUSTOMERS).tobytes()
-    assert both.values(N_CUSTOMERS, 1).tolist() == codes.values(N_CUSTOMERS).tolist()
+@given(ROWS, st.integers(0, 40), st.integers(0, 40), st.permutations(list(KINDS)), st.integers(1, 4))
+def test_the_latest_value_of_those_that_are_there(
+    rows: list[Row], cut: int, n_complete: int, names: list[str], n_names: int
+) -> None:
+    # the first rows lack nothing, so that values are kept together for a while, or to the end
+    filled = [row._replace(value=row.value or 0.5, code=row.code or 3) for row in rows[:n_complete]]
+    rows = filled + rows[n_complete:]
+    last = LastValues({name: np.dtype(KINDS[name]) for name in names[:n_names]})
+    sent(last, rows, cut)
     for customer in range(N_CUSTOMERS):
-        wanted = naive_last(rows, customer, "value", math.nan)
-        found = numbers.values(N_CUSTOMERS).tolist()[customer]
-        assert found == wanted or (math.isnan(wanted) and math.isnan(found))
-        assert codes.values(N_CUSTOMERS).tolist()[customer] == naive_last(rows, customer, "code", MISSING)
+        value = naive_last(rows, customer, "value", math.nan)
+        code = naive_last(rows, customer, "code", MISSING)
+        flag = value if math.isnan(value) else float(value > 0)
+        wanted = {"value": value, "flag": flag, "code": code, "narrow_code": code if code == MISSING else code % 5}
+        for place, name in enumerate(names[:n_names]):
+            found = last.values(N_CUSTOMERS, place).tolist()[customer]
+            assert repr(found) == repr(wanted[name])
+
+
+def test_values_are_written_where_their_customers_are_listed() -> None:
+    rows = [Row(customer, rec.PURCHASE, 0, 1, 0.5 + customer, None) for customer in range(3)]
+    for names in (["value"], ["value", "code"]):  # together, and apart as codes are missing
+        last = LastValues({name: np.dtype(KINDS[name]) for name in names})
+        sent(last, rows, 2)
+        out = np.full(4, 9.0)
+        last.write(0, np.array([2, 0], dtype=np.int32), np.array([1, 3]), out)
+        assert out.tolist() == [9.0, 2.5, 9.0, 0.5]

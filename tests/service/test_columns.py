@@ -16,6 +16,7 @@ from service.columns import (
     TimeUnit,
     amount_array,
     amount_kind,
+    boolean_bytes,
     feature_array,
     find_holes,
     keys_of,
@@ -321,3 +322,11 @@ def test_a_signalling_nan_is_a_nan_like_any_other() -> None:
     for values in (amount_array(array, "amount"), feature_array(array)):
         assert np.isnan(values[0])
         assert values[1] == 1.0
+
+
+@given(st.lists(st.booleans() | st.none(), max_size=40), st.integers(0, 9), st.integers(0, 9))
+def test_bits_become_bytes(flags: list[bool | None], left: int, right: int) -> None:
+    array = sliced(pa.array(flags, pa.bool_()), left, right)
+    found = boolean_bytes(array).tolist()
+    assert len(found) == len(flags)
+    assert all(flag is None or flag == byte for flag, byte in zip(flags, found, strict=True))

@@ -7,7 +7,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernels.accumulators import MISSING
+from kernels.accumulators import MISSING, NO_CODE
 from kernels.keys import FixedKeys
 from proto.limits import Limits
 from service.text_codes import TextCodes, codes_of
@@ -21,11 +21,12 @@ def test_a_text_has_one_number_in_every_type_and_batch(columns: list[tuple[pa.Da
     codes = TextCodes(Limits())
     known: dict[str, int] = {}
     for kind, texts in columns:
-        for text, code in zip(texts, codes.of(pa.array(texts, kind)).tolist(), strict=True):
+        array = pa.array(texts, kind)
+        for text, code, narrow in zip(texts, codes.of(array).tolist(), codes.narrow(array).tolist(), strict=True):
             if text is None:
-                assert code == MISSING
+                assert (code, narrow) == (MISSING, NO_CODE)
             else:
-                assert known.setdefault(text, code) == code
+                assert known.setdefault(text, code) == code == narrow
     assert len(set(known.values())) == len(known)
     assert codes.texts(np.array(list(known.values()), np.int64)) == list(known)
 
