@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from kernels import records as rec
 from kernels._jit import readonly
 from kernels.accumulators import Part
-from kernels.column_sums import ColumnSums
+from kernels.column_sums import ColumnSums, where_not_zero
 from kernels.distinct_values import DistinctValues
 from kernels.few_values import FEW
 from kernels.finite import all_finite
@@ -39,6 +39,7 @@ def warm() -> None:
     columns: dict[str, NDArray[Any]] = {"x": ones, "n": days, "c": codes, "f": flags, "@day": days, "@amount": ones}
     months_of(days)
     all_finite(ones)
+    where_not_zero(ones, ones)
 
     def part(amounts: Amounts) -> Part:
         return Part(rows, numbers, 2, rec.Batch(actions, days, readonly(amounts)), columns)  # type: ignore[arg-type]
@@ -47,7 +48,7 @@ def warm() -> None:
     apart = LastValues(_KINDS)
     more = (DistinctValues("n"), MonthSums(), WindowCounts(-1, 1), FirstDaySums(), ValueVariety("n"))
     for accumulator in (
-        ColumnSums("x"),
+        ColumnSums("x", "x"),
         apart,
         *more,
         GreatestValues("n", days.dtype),

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kernels.accumulators import MISSING, NO_CODE, NO_FLAG, is_missing, widened
+from kernels.column_sums import where_not_zero
 from kernels.dictionaries import look_up
 from kernels.finite import all_finite
 from kernels.month_sums import AMOUNT_COLUMN
@@ -188,6 +189,5 @@ def derived(
         for name in of_amount:
             found[name] = values
             if name != AMOUNT_COLUMN:
-                there = arrays[name.removeprefix(AMOUNT_WHERE)]
-                found[name] = np.where(np.isnan(there), np.nan, np.where(there != 0, values, 0.0))
+                found[name] = where_not_zero(values, arrays[name.removeprefix(AMOUNT_WHERE)])
     return found

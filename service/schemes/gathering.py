@@ -92,8 +92,6 @@ class Gathering:
                 _counted(self._missing, missing)
         complete = frozenset(arrays).difference(missing)
         arrays |= derived(self._derived, self._setup.moment, ticks, amounts, arrays)
-        for one in self._kept:
-            arrays |= one.side_by_side(arrays)
         return Beside(arrays, complete)
 
     def finish(

@@ -5,12 +5,9 @@ A customer's lines of memory are what a row costs; six last values on six lines 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from kernels.accumulators import Accumulator
 from kernels.column_sums import ColumnSums
@@ -20,12 +17,11 @@ from service.schemes.accumulations import Accumulation, Figures, Last, PurchaseA
 __all__ = ["Joined", "joined"]
 
 _LAST, _SUMS = "@last", "@sums"
-Arrays = Mapping[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
 class Joined:
-    """Accumulations that share one accumulator; `name`: of the array that holds their columns, one a row."""
+    """Accumulations that share one accumulator; `name`: which one."""
 
     parts: tuple[Accumulation, ...]
     name: str | None = None
@@ -35,7 +31,7 @@ class Joined:
         if self.name == _LAST:
             return LastValues({column: setup.dtypes[column] for column in self._columns()})
         if self.name == _SUMS:
-            return ColumnSums(_SUMS, len(self.parts))
+            return ColumnSums(*self._columns())
         return self.parts[0].make(setup)
 
     def figures(self, accumulator: Any, n: int, setup: Setup) -> list[Figures]:
@@ -44,12 +40,6 @@ class Joined:
             return [self.parts[0].figures(accumulator, n, setup)]
         of = accumulator.values if self.name == _LAST else accumulator.sums
         return [{"value": of(n, place)} for place in range(len(self.parts))]
-
-    def side_by_side(self, arrays: Arrays) -> dict[str, npt.NDArray[Any]]:
-        """The columns of a batch as one array [c, n], by its name; nothing where there is a single part."""
-        if self.name != _SUMS:
-            return {}
-        return {self.name: np.stack([arrays[column] for column in self._columns()])}
 
     def _columns(self) -> Sequence[str]:
         return [column for part in self.parts for column in part.columns]

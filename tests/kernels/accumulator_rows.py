@@ -78,7 +78,6 @@ def part_of(rows: Sequence[Row], kind: str, last_ticks: dict[int, int] | None = 
         "@day": ticks,
         "@amount": column(amounts, np.float64, 99.0),
     }
-    columns["twice"] = readonly(np.stack([columns["value"], columns["@amount"]]))
     batch = rec.Batch(column([row.action for row in rows], np.uint8, rec.PURCHASE), ticks, array)
     numbers = readonly(np.array([row.customer for row in rows], dtype=np.int32))
     n_customers = max((row.customer for row in rows), default=-1) + 1
