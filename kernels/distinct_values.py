@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels._jit import kernel, readonly
-from kernels.accumulators import MISSING, Part, with_room
+from kernels.accumulators import Part, with_room
 from kernels.few_values import FewValues
 from kernels.pairs import PairSet
 
@@ -49,6 +49,6 @@ class DistinctValues:
 
     def counts(self, n: int) -> NDArray[np.int64]:
         """Return int64[n], the distinct values by customer number."""
-        kept = np.count_nonzero(self._few.kept(n) != MISSING, axis=1)
+        kept = np.count_nonzero(self._few.kept(n) != self._few.free, axis=1)
         counts: NDArray[np.int64] = kept + with_room(self._beyond, n, 0)[:n]
         return counts

@@ -5,14 +5,14 @@
 Source of the civil date: Hinnant, chrono-compatible low-level date algorithms (days_from_civil, inverted).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kernels._jit import FIRST, kernel, readonly, row_kernel
 from kernels.accumulators import MISSING, Part
-from kernels.few_values import FEW, FewValues
+from kernels.few_values import FewValues
 from kernels.pairs import PairSet
 
 DAY_COLUMN = "@day"  # of Part.columns: each row's day in the shop's time zone, days since 1970
@@ -56,24 +56,28 @@ def months_of(days: NDArray[np.int64]) -> NDArray[np.int64]:
 
 @kernel
 def _arrange(
-    few: NDArray[np.int64],
+    few: NDArray[Any],
+    free: int,
     numbers: NDArray[np.int32],
     values: NDArray[np.int64],
     starts: NDArray[np.int64],
     days: NDArray[np.int64],
 ) -> None:
-    """Write few int64[n, FEW] and the pairs into days, by customer and then ascending; starts int64[n + 1] is zeros."""
+    """Write few (see FewValues.kept) and the pairs into days, by customer and then ascending.
+
+    starts int64[n + 1] comes as zeros.
+    """
     for i in range(len(few)):
-        for place in range(FEW):
-            starts[i + 1] += few[i, place] != MISSING
+        for place in range(few.shape[1]):
+            starts[i + 1] += few[i, place] != free
     for j in range(len(numbers)):
         starts[numbers[j] + 1] += 1
     for i in range(1, len(starts)):
         starts[i] += starts[i - 1]
     for i in range(len(few)):
         at = starts[i]
-        for place in range(FEW):
-            if few[i, place] == MISSING:
+        for place in range(few.shape[1]):
+            if few[i, place] == free:
                 break
             days[at] = few[i, place]
             at += 1
@@ -172,5 +176,5 @@ class PurchaseDays:
         """Return the days of customers 0 … n − 1."""
         numbers, values = self._pairs.export()
         starts, days = np.zeros(n + 1, dtype=np.int64), np.empty(self.n_pairs, dtype=np.int64)
-        _arrange(readonly(self._few.kept(n)), readonly(numbers), readonly(values), starts, days)
+        _arrange(readonly(self._few.kept(n)), self._few.free, readonly(numbers), readonly(values), starts, days)
         return CustomerDays(starts, days)

@@ -61,11 +61,15 @@ def warm() -> None:
     for last in (apart, together):
         for column in range(len(_KINDS)):
             last.values(2, column)
-    several = readonly(np.arange(FEW + 1))  # of one customer: one more than are kept with it
-    bought = readonly(np.full(FEW + 1, rec.PURCHASE, dtype=np.uint8))
-    its_rows, nobody_else = readonly(several.astype(np.int32)), readonly(np.zeros(FEW + 1, dtype=np.int32))
-    batch = rec.Batch(bought, several, readonly(np.ones(FEW + 1)))
-    DistinctValues("n").add(Part(its_rows, nobody_else, 1, batch, {"n": several}))
+    n = 2 * FEW + 1  # of one customer: one more than are kept with it
+    its_rows, nobody_else = readonly(np.arange(n, dtype=np.int32)), readonly(np.zeros(n, dtype=np.int32))
+    bought = readonly(np.full(n, rec.PURCHASE, dtype=np.uint8))
+    for several in (readonly(np.arange(n)), readonly(np.arange(n) << 40)):  # in 32 bits each, and in 64
+        whole = Part(its_rows, nobody_else, 1, rec.Batch(bought, several, readonly(np.ones(n))), {"n": several})
+        DistinctValues("n").add(whole)
+        of_days = PurchaseDays()
+        of_days.add(whole._replace(columns={"@day": several}))
+        of_days.by_customer(1)
     WindowSums(-1, 1, exact=False).add(floats)
     for width in (1, 2):
         WindowSums(-1, 1, exact=True).add(part(np.ones((4, width), dtype=np.int64)))

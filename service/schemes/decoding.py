@@ -89,19 +89,19 @@ class ExtraColumns:
 
         Numbers depend on which thread saw a text first; their order by text does not.
         """
-        coded = pa.array(codes, mask=codes == MISSING).dictionary_encode()
-        used = coded.dictionary.to_numpy()
+        n_codes = int(codes.max(initial=-1)) + 1
+        places = np.where(codes == MISSING, n_codes, codes)
+        there = np.zeros(n_codes + 1, np.bool_)
+        there[places] = True
+        used = np.flatnonzero(there[:-1])
         if len(used) > MAX_LABELS:
             remedy = f"{self.extras[name].column} is to hold labels, few texts that many customers share."
             raise over("the number of labels", len(used), MAX_LABELS, remedy)
-        if not len(used):
-            return codes, []
         texts = self._texts[name].texts(used)
         order = sorted(range(len(texts)), key=texts.__getitem__)
-        ranks = np.empty(len(texts), np.int64)
-        ranks[order] = np.arange(len(texts))
-        found: npt.NDArray[np.int64] = np.append(ranks, MISSING)[coded.indices.fill_null(len(texts)).to_numpy()]
-        return found, [texts[i] for i in order]
+        ranks = np.full(n_codes + 1, MISSING)
+        ranks[used[order]] = np.arange(len(texts))
+        return ranks[places], [texts[i] for i in order]
 
 
 def _dtype(kind: str, is_narrow: bool) -> np.dtype[Any]:
