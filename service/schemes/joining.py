@@ -35,11 +35,10 @@ class Joined:
         return self.parts[0].make(setup)
 
     def figures(self, accumulator: Any, n: int, setup: Setup) -> list[Figures]:
-        """Those of each part, of customers 0 … n − 1."""
-        if self.name is None:
-            return [self.parts[0].figures(accumulator, n, setup)]
-        of = accumulator.values if self.name == _LAST else accumulator.sums
-        return [{"value": of(n, place)} for place in range(len(self.parts))]
+        """Those of each part, of customers 0 … n − 1; LastValues write theirs to where customers are listed."""
+        if self.name == _SUMS:
+            return [{"value": accumulator.sums(n, place)} for place in range(len(self.parts))]
+        return [self.parts[0].figures(accumulator, n, setup)]
 
     def _columns(self) -> Sequence[str]:
         return [column for part in self.parts for column in part.columns]
