@@ -4,19 +4,23 @@
 
 Source: Lloyd, "Least squares quantization in PCM" (1982). Sums are kept per block of 65,536 customers and merged
 in block order; within a block only customers who changed their centroid are taken out and put in, which after the
-first passes are few.
+first passes are few. Who cannot have changed is not looked at (`bounds.py`).
 """
 
 from collections.abc import Callable
 
 import numpy as np
 
-from kernels._jit import FIRST, frozen, kernel
+from kernels._jit import FIRST, frozen, kernel, row_kernel
 from kernels._run import Run, blocks
 from kernels._types import Floats, Labels
+from kernels.bounds import Bounds, Look, gather, list_open, new_bounds, new_look, put_back, set_bounds, travel
 from kernels.minibatch import add_members
 from kernels.nearest import TILE, nearest_tile, own_squares
 from kernels.rough import Rough, label_tile, measure_tile, new_rough, set_centroids
+
+_FEW_OF = 3  # where more than a third of a tile is to be looked at, all of it is
+_LONG = 10  # passes: with fewer, centroids move too far in each for bounds to hold
 
 
 @kernel
@@ -27,22 +31,68 @@ def _count_changes(found: Labels, labels: Labels) -> int:
     return int(changed)
 
 
+@row_kernel
+def _move1(points: Floats, i: int, old: int, new: int, sums: Floats) -> None:
+    """Carry customer i from one sum to the other; old is -1 before the first pass."""
+    n_features = points.shape[0]
+    sums[new, n_features] += 1.0
+    for j in range(n_features):
+        sums[new, j] += points[j, i]
+    if old >= 0:
+        sums[old, n_features] -= 1.0
+        for j in range(n_features):
+            sums[old, j] -= points[j, i]
+
+
 @kernel
 def _move_members(points: Floats, start: int, found: Labels, labels: Labels, sums: Floats) -> None:
     """Carry those whose label changes from one sum to the other; write labels."""
-    n_features = points.shape[0]
     for i in range(len(found)):
         old, new = labels[i], found[i]
-        if old == new:
-            continue
-        labels[i] = new
-        sums[new, n_features] += 1.0
-        for j in range(n_features):
-            sums[new, j] += points[j, start + i]
-        if old >= 0:
-            sums[old, n_features] -= 1.0
-            for j in range(n_features):
-                sums[old, j] -= points[j, start + i]
+        if old != new:
+            labels[i] = new
+            _move1(points, start + i, old, new, sums)
+
+
+@kernel
+def _move_listed(points: Floats, start: int, rows: Labels, found: Labels, labels: Labels, sums: Floats) -> int:
+    """Do as _move_members for those at rows only, of whom found tells the centroid; return how many changed."""
+    changed = 0
+    for t in range(len(rows)):
+        i = rows[t]
+        old, new = labels[i], found[t]
+        if old != new:
+            changed += 1
+            labels[i] = new
+            _move1(points, start + int(i), old, new, sums)
+    return changed
+
+
+@kernel
+def _pass_tile(
+    points: Floats, low: int, high: int, centroids: Floats, labels: Labels, sums: Floats, rough: Rough,
+    bounds: Bounds, look: Look,
+) -> int:  # fmt: skip
+    """Bring labels (int32[high - low]) and sums up to date; return how many changed."""
+    n = high - low
+    bounded = len(bounds.until) > 0
+    n_open = list_open(bounds, low, high, look.rows) if bounded else n
+    if n_open == 0:
+        return 0
+    if n_open * _FEW_OF <= n:
+        m = gather(points, low, n_open, look)
+        label_tile(rough, frozen(look.points), FIRST, m, frozen(centroids), rough.labels[:m])
+        set_bounds(bounds, rough, look.until[:m])
+        put_back(look, n_open, bounds.until[low:high])
+        return _move_listed(points, low, look.rows[:n_open], rough.labels[:n_open], labels, sums)
+    found = rough.labels[:n]
+    label_tile(rough, points, low, high, frozen(centroids), found)
+    if bounded:
+        set_bounds(bounds, rough, bounds.until[low:high])
+    changed = _count_changes(found, labels)
+    if changed > 0:
+        _move_members(points, low, found, labels, sums)
+    return changed
 
 
 @kernel
@@ -56,6 +106,8 @@ def _pass(
     sums: Floats,
     squares: Floats,
     rough: Rough,
+    bounds: Bounds,
+    look: Look,
 ) -> int:
     """Do as pass_block; return how many changed. squares is scratch, f64[TILE]."""
     weighted = len(weights) > 0
@@ -65,19 +117,15 @@ def _pass(
     set_centroids(rough, frozen(centroids))
     for low in range(start, stop, TILE):
         high = min(low + TILE, stop)
+        if not weighted:
+            changed += _pass_tile(points, low, high, centroids, labels[low:high], sums, rough, bounds, look)
+            continue
         found = rough.labels[: high - low]
-        if weighted:
-            measure_tile(rough, points, low, high, frozen(centroids), found, squares[: high - low])
-            add_members(points, weights, low, found, squares, sums)
-        else:
-            label_tile(rough, points, low, high, frozen(centroids), found)
-        n_changed = _count_changes(found, labels[low:high])
-        changed += n_changed
-        if weighted:
-            for i in range(len(found)):  # a slice set to a slice compiles its error message too: half a second each
-                labels[low + i] = found[i]
-        elif n_changed > 0:
-            _move_members(points, low, found, labels[low:high], sums)
+        measure_tile(rough, points, low, high, frozen(centroids), found, squares[: high - low])
+        add_members(points, weights, low, found, squares, sums)
+        changed += _count_changes(found, labels[low:high])
+        for i in range(len(found)):  # a slice set to a slice compiles its error message too: half a second each
+            labels[low + i] = found[i]
     return changed
 
 
@@ -91,16 +139,18 @@ def pass_block(
     labels: Labels,
     sums: Floats,
     squares: Floats,
+    bounds: Bounds,
     out: Floats,
 ) -> None:
     """Assign points[:, start:stop] (of f64[d, n]) and bring the block's sums (f64[k, d + 1], weight last) up to date.
 
     labels int32[n]: -1 before the first pass, when sums must be 0. weights f64[n] or f64[0] for ones; with
-    weights sums are built anew, because taking real weights out again would leave a rest. Writes out f64[1]: how
-    many changed. squares is scratch, f64[TILE].
+    weights sums are built anew, because taking real weights out again would leave a rest. bounds: of all n, whose
+    `travelled` says how far centroids have come since they were new. Writes out f64[1]: how many changed. squares is
+    scratch, f64[TILE].
     """
-    rough = new_rough(points.shape[0], len(centroids))
-    out[0] = _pass(points, weights, start, stop, centroids, labels, sums, squares, rough)
+    rough, look = new_rough(points.shape[0], len(centroids)), new_look(points.shape[0])
+    out[0] = _pass(points, weights, start, stop, centroids, labels, sums, squares, rough, bounds, look)
 
 
 @kernel
@@ -201,12 +251,16 @@ def lloyd(
     """
     n_features = points.shape[0]
     rough = new_rough(n_features, len(centroids))
-    assigned = np.empty_like(centroids)  # those that the labels belong to
+    bounds, look = new_bounds(n_features, points.shape[1], len(weights) > 0 or max_passes < _LONG), new_look(n_features)
+    assigned = centroids.copy()  # those that the labels belong to
     labels[:] = -1
     sums[:] = 0.0
     passes = 0
     while passes < max_passes:
-        changed = _pass(points, weights, FIRST, points.shape[1], centroids, labels, sums, scratch[0], rough)
+        bounds.travelled[0] += travel(assigned, centroids)
+        changed = _pass(
+            points, weights, FIRST, points.shape[1], centroids, labels, sums, scratch[0], rough, bounds, look
+        )
         for c in range(len(centroids)):
             for j in range(n_features):
                 assigned[c, j] = centroids[c, j]
@@ -246,14 +300,19 @@ def refine(
     sums = np.zeros((len(cuts), k, n_features + 1))
     scratch = np.empty((len(cuts), 4, TILE))
     out = np.empty((len(cuts), 1))
+    bounds = new_bounds(n_features, n_rows, len(weights) > 0)
+    assigned = centroids.copy()  # those that the labels belong to
 
     def piece(b: int, start: int, stop: int) -> Callable[[], None]:
-        return lambda: pass_block(points, weights, start, stop, centroids, labels, sums[b], scratch[b, 0], out[b])
+        mine = sums[b], scratch[b, 0], bounds, out[b]
+        return lambda: pass_block(points, weights, start, stop, centroids, labels, *mine)
 
     thunks = [piece(b, start, stop) for b, (start, stop) in enumerate(cuts)]
     for passes in range(1, max_passes + 1):
         check()
+        bounds.travelled[0] += travel(assigned, centroids)
         run(thunks)
+        assigned[:] = centroids
         if not out[:, 0].any():
             return passes
         merged = sums[0].copy()

@@ -17,7 +17,7 @@ from kernels._jit import kernel, rough_kernel, row_kernel
 from kernels._types import Floats, Labels, Singles
 from kernels.nearest import TILE, nearest_row, nearest_tile, own_squares, write_segments
 
-NORMS, _LEAST, _SECOND, _NEAR, _SUMS, _MORE_SUMS = range(6)  # rows of Rough.work
+NORMS, LEAST, SECOND, _NEAR, _SUMS, _MORE_SUMS = range(6)  # rows of Rough.work
 FEW_FEATURES = 2  # up to here the plain arithmetic is no slower
 _FEW_PRODUCTS = 128  # features x centroids: below, the distances are cheaper had on the way than afterwards
 _MANY = 16  # in doubt: every 16th of a tile; then all of it is done again, in vector code
@@ -166,7 +166,7 @@ def _count_doubts(least: Singles, second: Singles, norms: Singles, base: np.floa
 @kernel
 def compare(rough: Rough, n_features: int, n: int) -> int:
     """Find who is nearest to the first n customers of rough.columns, with their norms; return how many are in doubt."""
-    least, second, near = rough.work[_LEAST, :n], rough.work[_SECOND, :n], rough.work[_NEAR, :n]
+    least, second, near = rough.work[LEAST, :n], rough.work[SECOND, :n], rough.work[_NEAR, :n]
     least[:] = np.float32(np.inf)
     second[:] = np.float32(np.inf)
     near[:] = np.float32(0.0)
@@ -207,7 +207,7 @@ def settle(
         return
     _write_near(rough.work[_NEAR, :n], out_labels)
     if n_doubts > 0:
-        norms, least, second = rough.work[NORMS], rough.work[_LEAST], rough.work[_SECOND]
+        norms, least, second = rough.work[NORMS], rough.work[LEAST], rough.work[SECOND]
         for i in range(n):
             if _in_doubt(least[i], second[i], norms[i], rough.doubts[0], rough.doubts[1]):
                 out_labels[i] = nearest_row(points, start + i, centroids)

@@ -89,13 +89,14 @@ def _moments(values: Floats, lanes: Floats, out: Floats) -> None:
     out[0], out[1], out[2], out[3] = mean, m2, low, high
 
 
-def signed_log(values: Floats, log_factor: float, clip: bool) -> Floats:
+def signed_log(values: Floats, log_factor: float, clip: bool, out: Floats | None = None) -> Floats:
     """Return sign(x) · log1p(log_factor · |x|) of each value (f64[n]); with clip a negative one enters as 0.
 
-    log_factor is 100 / unit, or 1 for a plain log1p. The same bits as inside `scoring.score`.
+    log_factor is 100 / unit, or 1 for a plain log1p. The same bits as inside `scoring.score`. Written to out (f64[n])
+    where that is given.
     """
     values = readonly(np.ascontiguousarray(values, dtype=np.float64))
-    out = np.empty(len(values))
+    out = np.empty(len(values)) if out is None else out
     _signed_log(values, float(log_factor), bool(clip), out)
     return out
 
@@ -106,12 +107,26 @@ def median_nonzero_abs(values: Floats) -> float:
     return _median(sizes) if len(sizes) else 0.0
 
 
+def sorted_median_nonzero_abs(ordered: Floats, clip: bool) -> float:
+    """Return what `median_nonzero_abs` does, of values f64[n] that ascend; with clip of those above 0 only."""
+    if not clip and len(ordered) and ordered[0] < 0.0:
+        return median_nonzero_abs(ordered)
+    positive = ordered[np.searchsorted(ordered, 0.0, side="right") :]
+    middle = len(positive) // 2
+    return _middle(positive, middle, middle - 1) if len(positive) else 0.0
+
+
 def _median(values: Floats) -> float:
     """Return the median; two middle values are averaged. Shuffles its argument."""
     middle = len(values) // 2
     values.partition(middle)
-    high = float(values[middle])
-    low = high if len(values) % 2 else float(values[:middle].max())
+    return _middle(values, middle, int(values[:middle].argmax()) if middle else 0)
+
+
+def _middle(values: Floats, high_place: int, low_place: int) -> float:
+    """Return the value at high_place, or its mean with that at low_place where the number of values is even."""
+    high = float(values[high_place])
+    low = high if len(values) % 2 else float(values[low_place])
     return low + 0.5 * (high - low)
 
 
@@ -168,16 +183,18 @@ def sorted_quantiles(ordered: Floats, probabilities: Floats) -> Floats:
     return np.maximum.accumulate(found)
 
 
-def centre_and_spread(values: Floats, scaler: Scaler, run: Run = run_serially) -> tuple[float, float, bool]:
+def centre_and_spread(
+    values: Floats, scaler: Scaler, run: Run = run_serially, known: Moments | None = None
+) -> tuple[float, float, bool]:
     """Return (centre, spread, fell_back) of transformed values (f64[n], n >= 1).
 
     spread is 0.0 exactly when all values are equal (decided on min and max: a variance of equal values may round
     to something above 0). fell_back: robust found an interquartile range of 0 and gave mean and deviation
-    instead.
+    instead. known: the moments of values, where they are there already.
     """
     if len(values) == 0:
         raise ValueError("centre_and_spread: values is empty; at least one value is needed")
-    found = moments(values, run)
+    found = moments(values, run) if known is None else known
     if found.minimum == found.maximum:
         return found.minimum, 0.0, False
     if scaler == "none":

@@ -215,6 +215,23 @@ def _standardise(columns: Floats, table: Floats, start: int, stop: int, out: Flo
 
 
 @kernel
+def _scale(x: Floats, centre: float, factor: float) -> None:
+    for i in range(len(x)):
+        x[i] = (x[i] - centre) * factor
+
+
+@kernel
+def _standardise_logs(columns: Floats, table: Floats, start: int, stop: int, out: Floats) -> None:
+    """Do as _standardise where out holds the logarithms already, of the features that have one."""
+    for j in range(columns.shape[0]):
+        x = out[j, start:stop]
+        if table[_LOG, j] != 0.0:
+            _scale(x, table[_CENTRE, j], table[_FACTOR, j])
+        else:
+            _linear(columns[j, start:stop], table[_CLIP, j] != 0.0, table[_CENTRE, j], table[_FACTOR, j], x)
+
+
+@kernel
 def _explain(
     points: Floats, centroids: Floats, start: int, stop: int, scratch: Floats, out_own: Floats, out_second: Floats
 ) -> None:
@@ -280,14 +297,20 @@ def score(columns: Floats, scoring: Scoring | Prepared, run: Run = run_serially)
     return Scored(scores, segments)
 
 
-def standardise(columns: Floats, scoring: Scoring | Prepared, run: Run = run_serially) -> Floats:
-    """Return x f64[d, n], the same bits that `score` adds up."""
+def standardise(
+    columns: Floats, scoring: Scoring | Prepared, run: Run = run_serially, *, logs: Floats | None = None
+) -> Floats:
+    """Return x f64[d, n], the same bits that `score` adds up.
+
+    Where logs f64[d, n] are given, they hold `scaling.signed_log` of each feature that has a logarithm, and become x.
+    """
     prepared = scoring if isinstance(scoring, Prepared) else prepare(scoring)
     columns = _canonical(columns, prepared.table.shape[1])
-    x = np.empty(columns.shape)
+    x = np.empty(columns.shape) if logs is None else logs
+    standardise_block = _standardise if logs is None else _standardise_logs
 
     def piece(start: int, stop: int) -> Callable[[], None]:
-        return lambda: _standardise(columns, prepared.table, start, stop, x)
+        return lambda: standardise_block(columns, prepared.table, start, stop, x)
 
     _over_blocks(columns.shape[1], piece, run)
     return x

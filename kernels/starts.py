@@ -129,8 +129,8 @@ def _swap(points: Floats, weights: Floats, seed: int, stream: int, tolerance: fl
     _pursue(points, weights, HEAT_PASSES, tolerance, start)
     best, least = start.centroids.copy(), start.inertia
     use = np.empty(k)
+    _usefulness(points, weights, best, use, start.scratch)
     for trial in range(SWAPS_OF_FEW if n_rows <= FEW_ROWS else SWAPS):
-        _usefulness(points, weights, best, use, start.scratch)
         spared = (trial // 3) % max(1, k // 2)  # after three failures the very least useful one is not touched again
         gone = np.argsort(use, kind="stable")[spared : spared + 1 + trial % 3]
         gone = gone[: k - 1]
@@ -140,6 +140,7 @@ def _swap(points: Floats, weights: Floats, seed: int, stream: int, tolerance: fl
         _pursue(points, weights, HEAT_PASSES, tolerance, start)
         if start.inertia < least:
             best, least = start.centroids.copy(), start.inertia
+            _usefulness(points, weights, best, use, start.scratch)
     start.centroids[:] = best
 
 

@@ -28,6 +28,7 @@ def warm() -> None:
     scoring = Scoring(ones, ones, ones > 0.0, ones, ones, ones / n_features, fit.centroids)
     scored = score(columns, scoring)
     value_scores(standardise(columns, scoring))
+    standardise(columns, scoring, logs=np.ones((n_features, n)))
     explain(columns, scoring)
     percentiles(scored.scores, quantiles(scored.scores, SCORE_PROBABILITIES), SCORE_PROBABILITIES)
     class_codes(columns, ones, ones)

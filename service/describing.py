@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from kernels.kmeans import KMeansFit
-from kernels.profiles import segment_sums, sorted_bin_counts
-from kernels.scaling import SCORE_PROBABILITIES, moments, quantiles, sorted_quantiles
+from kernels.profiles import SegmentSums, segment_sums
+from kernels.scaling import SCORE_PROBABILITIES, quantiles
 from kernels.scoring import Scored
 from proto.ahp import judged, matrix_of
 from proto.classes import RFM, UNDIFFERENTIATED, ClassName, class_name, segment_labels
 from proto.model import Aggregation, Feature, FittedOn, Judgement, KSearch, Model, Notice, Segment, seal
 from proto.options import AGGREGATION_OPTIONS, FitOptions, SegmentOptions
-from service.features import Cohort, Step
+from service.features import Cohort, Distribution, Scaled, Step
 from service.threads import ThreadTeam
 
 __all__ = ["by_hash", "describe"]
@@ -24,7 +25,6 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 QUANTILES_SAMPLE = 1_048_576  # customers from which the score quantiles are taken
-DRIFT_PERCENTS = np.arange(10.0, 100.0, 10.0)
 BORDERLINE = 0.1
 
 Options = FitOptions | SegmentOptions
@@ -55,7 +55,7 @@ def _recorded(options: Options, aggregation: Aggregation | None) -> dict[str, An
 
 def describe(
     cohort: Cohort,
-    steps: list[Step],
+    scaled: Scaled,
     centroids: Floats,
     scored: Scored,
     found: KMeansFit,
@@ -73,16 +73,33 @@ def describe(
     extra = [name for name in RFM if name in population.features and name not in names]
     told = np.concatenate([raw, population.matrix(extra, members)]) if extra else raw
     k = len(centroids)
-    sums = segment_sums(told, scores, segments, k, team.run)
+
+    def score_quantiles() -> Floats:
+        n = len(scores)
+        return quantiles(
+            scores if n <= QUANTILES_SAMPLE else scores[by_hash(cohort.hashes, QUANTILES_SAMPLE)], SCORE_PROBABILITIES
+        )
+
+    def sums_of(columns: Floats) -> SegmentSums:
+        return segment_sums(columns, scores, segments, k, team.run)
+
+    # Sorting the scores takes one thread as long as the sums take another.
+    pieces: list[Callable[[], Any]] = [score_quantiles, lambda: sums_of(told)]
+    by_score, sums = team.map(lambda piece: piece(), pieces)
     n = int(sums.sizes.sum())
     overall = sums.sums.sum(axis=1) / n
-    features = team.map(lambda j: _feature(steps[j], raw[j], float(overall[j]), team), range(len(steps)))
+    features = [
+        _feature(step, found, float(mean))
+        for step, found, mean in zip(scaled.steps, scaled.distributions, overall[: len(names)], strict=True)
+    ]
     revenue = None
     if population.revenue is not None:
-        of_members = population.revenue if members is None else population.revenue[members]
-        by_segment = segment_sums(of_members[None, :], scores, segments, k, team.run).sums[0]
+        if population.revenue is population.features.get("monetary"):
+            by_segment = sums.sums[(names + extra).index("monetary")]
+        else:
+            of_members = population.revenue if members is None else population.revenue[members]
+            by_segment = sums_of(of_members[None, :]).sums[0]
         revenue = by_segment / by_segment.sum() if by_segment.sum() > 0 else None
-    chosen = scores if n <= QUANTILES_SAMPLE else scores[by_hash(cohort.hashes, QUANTILES_SAMPLE)]
     return seal(
         Model(
             input="customers" if aggregation is None else "transactions",
@@ -92,7 +109,7 @@ def describe(
             class_cut=options.class_cut,
             features=features,
             segments=_segments(features, names + extra, sums, revenue, centroids),
-            score_quantiles=quantiles(chosen, SCORE_PROBABILITIES).tolist(),
+            score_quantiles=by_score.tolist(),
             fitted_on=FittedOn(
                 customers=n,
                 rows=population.counts.rows_used,
@@ -120,12 +137,8 @@ def _judgement(ahp: str | None) -> Judgement | None:
     return Judgement(matrix=matrix_of(ahp), consistency_ratio=judged(ahp).consistency_ratio)
 
 
-def _feature(step: Step, values: Floats, mean: float, team: ThreadTeam) -> Feature:
-    spread = moments(values, team.run)
-    ordered = np.sort(values)
-    deciles = sorted_quantiles(ordered, DRIFT_PERCENTS)  # ascending, as it wants them
-    edges = _drift_edges(deciles)
-    counts = sorted_bin_counts(ordered, edges)
+def _feature(step: Step, found: Distribution, mean: float) -> Feature:
+    spread = found.moments
     return Feature(
         name=step.name,
         sign=-1 if step.sign < 0 else 1,
@@ -135,23 +148,13 @@ def _feature(step: Step, values: Floats, mean: float, team: ThreadTeam) -> Featu
         spread=step.spread,
         weight=step.weight,
         mean=mean,
-        median=float(deciles[len(deciles) // 2]),
+        median=found.median,
         deviation=0.0 if spread.minimum == spread.maximum else float(np.sqrt(spread.m2 / spread.count)),
         minimum=float(spread.minimum),
         maximum=float(spread.maximum),
-        quantiles=edges.tolist(),
-        shares=(counts / counts.sum()).tolist(),
+        quantiles=found.edges.tolist(),
+        shares=found.shares.tolist(),
     )
-
-
-def _drift_edges(deciles: Floats) -> Floats:
-    """The edges of the drift bins, at most as many as the deciles: these, and what follows a value that several share.
-
-    That value then has a bin of its own. Else a frequency that is 1 for nine customers in ten would have one bin from
-    1 on, and whatever happened to it no drift.
-    """
-    edges, times = np.unique(deciles, return_counts=True)
-    return np.union1d(edges, np.nextafter(edges[times > 1], np.inf))
 
 
 def _segments(

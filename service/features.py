@@ -9,8 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from kernels.keys import stable_hash
-from kernels.scaling import centre_and_spread, median_nonzero_abs, signed_log
-from kernels.scoring import Scoring
+from kernels.profiles import sorted_bin_counts
+from kernels.scaling import (
+    Moments,
+    centre_and_spread,
+    moments,
+    signed_log,
+    sorted_median_nonzero_abs,
+    sorted_quantiles,
+)
+from kernels.scoring import Scoring, standardise
 from proto.ahp import judged
 from proto.errors import ErrorCode, RequestError
 from proto.model import Feature, Model, Notice
@@ -19,13 +27,14 @@ from proto.schemas import Plan
 from service.population import Population, view_keys
 from service.threads import ThreadTeam
 
-__all__ = ["Cohort", "Step", "check_feature_options", "cohort_of", "parameters", "steps_of"]
+__all__ = ["Cohort", "Distribution", "Scaled", "Step", "check_feature_options", "cohort_of", "parameters", "scale"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 CORRELATED = 0.8
 CORRELATION_SAMPLE = 1_048_576
+DRIFT_PERCENTS = np.arange(10.0, 100.0, 10.0)
 LARGEST = 1e130  # of a feature: the square of its smallest difference, and sums of its squares, still are numbers
 DEFAULT_LOGS = ("frequency", "monetary")
 
@@ -57,6 +66,33 @@ class Step(NamedTuple):
     centre: float
     spread: float
     weight: float
+
+
+class Distribution(NamedTuple):
+    """How one feature's untransformed values lie; `shares` float64[b] are those of the bins that `edges` part."""
+
+    moments: Moments
+    median: float
+    edges: Floats
+    shares: Floats
+
+
+class Scaled(NamedTuple):
+    """Each feature's way into the weighted space, what there is to tell of it, and `points` float64[d, m] in it."""
+
+    steps: list[Step]
+    distributions: list[Distribution]
+    points: Floats
+
+
+class _Feature(NamedTuple):
+    """One feature before its weight is known."""
+
+    log_unit: float
+    centre: float
+    spread: float
+    fell_back: bool
+    distribution: Distribution
 
 
 def parameters(features: Sequence[Step | Feature], centroids: Floats) -> Scoring:
@@ -146,38 +182,52 @@ def _check_magnitudes(names: list[str], raw: Floats) -> None:
             )
 
 
-def _scale(
-    name: str, values: Floats, log: bool, options: Options, team: ThreadTeam
-) -> tuple[float, Floats, float, float, bool]:
-    """One feature's log unit, its values after the log, and their centre, spread and whether robust fell back."""
+def _feature(name: str, values: Floats, log: bool, out_logs: Floats, options: Options, team: ThreadTeam) -> _Feature:
+    """One feature, sorted once for all that needs its order; `out_logs` float64[m] gets its values after the log."""
+    ordered = np.sort(values)
+    deciles = sorted_quantiles(ordered, DRIFT_PERCENTS)  # ascending, as it wants them
+    edges = _drift_edges(deciles)
+    counts = sorted_bin_counts(ordered, edges)
     unit, clip = 100.0, name == "monetary"
+    if log and options.log_unit == "median":
+        # Where nothing is above 0 the logs are all 0, whatever the unit.
+        unit = sorted_median_nonzero_abs(ordered, clip) or unit
+    del ordered
+    untransformed = moments(values, team.run)
     if log:
-        if options.log_unit == "median":
-            # Where nothing is above 0 the logs are all 0, whatever the unit.
-            unit = median_nonzero_abs(np.maximum(values, 0.0) if clip else values) or unit
-        values = signed_log(values, 100.0 / unit, clip)
-    return unit, values, *centre_and_spread(values, options.scaler, team.run)
+        values = signed_log(values, 100.0 / unit, clip, out_logs)
+    known = None if log else untransformed
+    found = centre_and_spread(values, options.scaler, team.run, known)
+    median = float(deciles[len(deciles) // 2])
+    return _Feature(unit, *found, Distribution(untransformed, median, edges, counts / counts.sum()))
 
 
-def steps_of(cohort: Cohort, options: Options, notices: list[Notice], team: ThreadTeam) -> list[Step]:
-    """Each feature's transformation; what the caller should know of them is added to `notices`."""
+def _drift_edges(deciles: Floats) -> Floats:
+    """The edges of the drift bins, at most as many as the deciles: these, and what follows a value that several share.
+
+    That value then has a bin of its own. Else a frequency that is 1 for nine customers in ten would have one bin from
+    1 on, and whatever happened to it no drift.
+    """
+    edges, times = np.unique(deciles, return_counts=True)
+    return np.union1d(edges, np.nextafter(edges[times > 1], np.inf))
+
+
+def scale(cohort: Cohort, options: Options, notices: list[Notice], team: ThreadTeam) -> Scaled:
+    """Brings the features into the weighted space; what the caller should know of them is added to `notices`."""
     names = cohort.names
     logs = options.log if options.log is not None else [name for name in DEFAULT_LOGS if name in names]
     weights = options.weights or dict.fromkeys(names, 1.0)
     if options.ahp is not None:
         weights = dict(zip(names, judged(options.ahp).weights.tolist(), strict=True))
     total = sum(weights.values())
-    steps, logged = [], {}
+    points = np.empty(cohort.raw.shape)
 
-    def scale(j: int) -> tuple[float, Floats, float, float, bool]:
-        return _scale(names[j], cohort.raw[j], names[j] in logs, options, team)
+    def feature(j: int) -> _Feature:
+        return _feature(names[j], cohort.raw[j], names[j] in logs, points[j], options, team)
 
-    for name, sign, values, (unit, transformed, centre, spread, fell_back) in zip(
-        names, cohort.signs, cohort.raw, team.map(scale, range(len(names))), strict=True
-    ):
-        if name in logs:
-            logged[name] = transformed
-        if spread == 0:
+    features = team.map(feature, range(len(names)))
+    for name, values, found in zip(names, cohort.raw, features, strict=True):
+        if found.spread == 0:
             alike = f"{name} is the same for every customer"
             if values.min() != values.max():
                 alike = f"The log makes {name} the same for every customer (what is below 0 enters it as 0)"
@@ -188,7 +238,7 @@ def steps_of(cohort: Cohort, options: Options, notices: list[Notice], team: Thre
                     facts={"feature": name},
                 )
             )
-        elif fell_back:
+        elif found.fell_back:
             notices.append(
                 Notice(
                     code="robust_fell_back",
@@ -197,12 +247,17 @@ def steps_of(cohort: Cohort, options: Options, notices: list[Notice], team: Thre
                     facts={"feature": name},
                 )
             )
-        steps.append(Step(name, sign, name in logs, unit, centre, spread, weights[name] / total))
-    correlation = _correlation(logged)
     # The mean per occasion exists for transactions only.
-    if correlation > CORRELATED and cohort.population.sums is not None and options.monetary == "sum":
-        notices.append(_correlated(correlation))
-    return steps
+    if cohort.population.sums is not None and options.monetary == "sum":
+        correlation = _correlation({name: points[j] for j, name in enumerate(names) if name in logs})
+        if correlation > CORRELATED:
+            notices.append(_correlated(correlation))
+    steps = [
+        Step(name, sign, name in logs, found.log_unit, found.centre, found.spread, weights[name] / total)
+        for name, sign, found in zip(names, cohort.signs, features, strict=True)
+    ]
+    points = standardise(cohort.raw, parameters(steps, np.zeros((1, len(steps)))), team.run, logs=points)
+    return Scaled(steps, [found.distribution for found in features], points)
 
 
 def _correlation(logged: dict[str, Floats]) -> float:

@@ -10,14 +10,14 @@ import numpy.typing as npt
 
 from kernels.kmeans import KMeansFit, count_distinct, fit_kmeans
 from kernels.profiles import crosstab, match_segments, segment_sums
-from kernels.scoring import Scored, score, standardise, value_scores
+from kernels.scoring import Scored, score, value_scores
 from proto.errors import ErrorCode, RequestError
 from proto.model import Aggregation, Model, Notice
 from proto.options import AGGREGATION_OPTIONS, FitOptions, SegmentOptions
 from proto.schemas import Plan
 from service.choosing import LEAST_K, MOST_K, choose_k
 from service.describing import by_hash, describe
-from service.features import cohort_of, parameters, steps_of
+from service.features import cohort_of, parameters, scale
 from service.population import Population
 from service.scoring import scoring_of
 from service.threads import ThreadTeam
@@ -59,8 +59,8 @@ def fit(
         raise _nobody(population)
     notices = [*population.notices, *(_without_effect(options) if aggregation is None else ())]
     cohort = cohort_of(population, plan)
-    steps = steps_of(cohort, options, notices, team)
-    points = standardise(cohort.raw, parameters(steps, np.zeros((1, len(steps)))), team.run)
+    scaled = scale(cohort, options, notices, team)
+    points = scaled.points
     check()
 
     old = None if init is None else score(cohort.raw, scoring_of(init), team.run).segments
@@ -84,13 +84,13 @@ def fit(
     scored = Scored(value_scores(points, team.run), found.labels)  # the bits that score would give
     if old is not None and init is not None and k == len(init.segments):
         centroids = _with_old_ids(centroids, crosstab(old, found.labels, k, k))
-        scored = score(cohort.raw, parameters(steps, centroids), team.run)  # ties go to another id now
+        scored = score(cohort.raw, parameters(scaled.steps, centroids), team.run)  # ties go to another id now
     check()
 
     table = None
     if old is not None and init is not None:
         table = crosstab(old, scored.segments, len(init.segments), k).tolist()
-    model = describe(cohort, steps, centroids, scored, found, options, aggregation, notices, k_requested, search, team)
+    model = describe(cohort, scaled, centroids, scored, found, options, aggregation, notices, k_requested, search, team)
     if cohort.members is None:
         return Fitted(model, scored.scores, scored.segments, table)
     scores = np.full(population.n, np.nan)

@@ -14,6 +14,7 @@ from kernels.scaling import (
     moments,
     quantiles,
     signed_log,
+    sorted_median_nonzero_abs,
 )
 from tests.kernels import naive_scaling as naive
 from tests.kernels.threads import needs_jit, run_on_threads
@@ -41,6 +42,28 @@ def test_median_nonzero_abs_leaves_its_argument_and_knows_nothing_of_zeros():
     assert values.tolist() == [0.0, -9.0, 3.0, 0.0, 1.0]
     assert median_nonzero_abs(np.zeros(4)) == 0.0
     assert median_nonzero_abs(np.empty(0)) == 0.0
+
+
+@settings(deadline=None)
+@given(st.lists(money, max_size=40), st.booleans())
+def test_the_median_of_sorted_values_is_the_same_one(values, clip):
+    counted = np.maximum(np.array(values), 0.0) if clip else np.array(values)
+    assert sorted_median_nonzero_abs(np.sort(np.array(values)), clip) == median_nonzero_abs(counted)
+
+
+@settings(deadline=None)
+@given(st.lists(money, max_size=40))
+def test_logs_are_written_where_there_is_room_for_them(values):
+    room = np.full(len(values), np.nan)
+    assert signed_log(np.array(values), 0.5, False, room) is room
+    assert room.tolist() == signed_log(np.array(values), 0.5, False).tolist()
+
+
+@settings(deadline=None)
+@given(some_money, st.sampled_from(["zscore", "minmax", "robust", "none"]))
+def test_moments_that_are_known_are_not_taken_again(values, scaler):
+    values = np.array(values)
+    assert centre_and_spread(values, scaler, known=moments(values)) == centre_and_spread(values, scaler)
 
 
 @settings(deadline=None)

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kernels.scaling import signed_log
 from kernels.scoring import Scoring, class_codes, explain, prepare, score, standardise, value_scores
 from tests.kernels import naive_scoring as naive
 from tests.kernels.threads import needs_jit, run_on_threads
@@ -49,6 +50,12 @@ def test_score_with_logs_follows_the_formula(d, n, seed):
     scoring = make(d, 3, seed)
     columns = np.random.default_rng(seed).normal(0, 50, (d, n))
     x = standardise(columns, scoring)
+    logs = np.full(columns.shape, np.nan)
+    for values, room, factor, clip in zip(columns, logs, scoring.log_factors, scoring.clips, strict=True):
+        if factor:
+            signed_log(values, factor, clip, room)
+    assert standardise(columns, scoring, logs=logs) is logs
+    assert np.array_equal(logs, x)
     assert pytest.approx(np.array([naive.standardise(r, scoring) for r in columns.T.tolist()]), rel=1e-13) == x.T
     scores, segments = score(columns, scoring)
     total = x[0].copy()
