@@ -82,6 +82,7 @@ KERNELS: list[Any] = []  # every dispatcher, so that compiling can be disabled o
 _compile: Any = numba.njit(nogil=True, cache=_folder is not None, error_model="numpy")
 _compile_rough: Any = numba.njit(nogil=True, cache=_folder is not None, error_model="numpy", fastmath={"contract"})
 _compile_row: Any = numba.njit(nogil=True, error_model="numpy", forceinline=True)
+_compile_rough_row: Any = numba.njit(nogil=True, error_model="numpy", forceinline=True, fastmath={"contract"})
 
 
 def _plain(function: Function) -> Function:
@@ -122,6 +123,13 @@ def row_kernel(function: Function) -> Function:
     if JIT_DISABLED:
         return function
     return _compile_row(function)  # type: ignore[no-any-return]
+
+
+def rough_row_kernel(function: Function) -> Function:
+    """Do as `row_kernel`, with products fused into sums as by `rough_kernel`."""
+    if JIT_DISABLED:
+        return function
+    return _compile_rough_row(function)  # type: ignore[no-any-return]
 
 
 def readonly(array: NDArray[Scalar]) -> NDArray[Scalar]:

@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 
 from kernels._jit import FIRST, frozen, kernel, readonly
 from kernels._run import Run, blocks, run_serially
-from kernels._types import Bools, Floats, Ints, Labels, Singles
+from kernels._types import Bools, Floats, Ints, Labels
+from kernels.entering import CENTRE, CLIP, FACTOR, LOG, enter_tile
 from kernels.nearest import TILE, nearest_tile, square_distances, write_segments
-from kernels.rough import FEW_FEATURES, NORMS, Rough, compare, new_rough, set_centroids, settle
+from kernels.rough import FEW_FEATURES, new_rough, set_centroids, settle
 from kernels.scaling import signed_log1
-
-_LOG, _CLIP, _CENTRE, _FACTOR = range(4)  # rows of Prepared.table
 
 
 class Scoring(NamedTuple):
@@ -83,11 +82,11 @@ def _standardise_tile(columns: Floats, start: int, stop: int, table: Floats, at:
     for j in range(columns.shape[0]):
         values = columns[j, start:stop]
         x = out[j, at : at + stop - start]
-        clip = table[_CLIP, j] != 0.0
-        if table[_LOG, j] != 0.0:
-            _logarithmic(values, table[_LOG, j], clip, table[_CENTRE, j], table[_FACTOR, j], x)
+        clip = table[CLIP, j] != 0.0
+        if table[LOG, j] != 0.0:
+            _logarithmic(values, table[LOG, j], clip, table[CENTRE, j], table[FACTOR, j], x)
         else:
-            _linear(values, clip, table[_CENTRE, j], table[_FACTOR, j], x)
+            _linear(values, clip, table[CENTRE, j], table[FACTOR, j], x)
 
 
 @kernel
@@ -133,50 +132,6 @@ def _score_plainly(
 
 
 @kernel
-def _enter_linear(
-    values: Floats, clip: bool, centre: float, factor: float, middle: float, first: bool, column: Singles,
-    norms: Singles, total: Floats,
-) -> None:  # fmt: skip
-    """Add a feature to the scores, and enter it where `rough.compare` looks for it."""
-    for i in range(len(total)):
-        v = values[i]
-        v = 0.0 if clip and v < 0.0 else v
-        x = (v - centre) * factor
-        total[i] = x if first else total[i] + x
-        a = np.float32(x - middle)
-        column[i] = a
-        norms[i] = a * a if first else norms[i] + a * a
-
-
-@kernel
-def _enter_logarithmic(
-    values: Floats, log_factor: float, clip: bool, centre: float, factor: float, middle: float, first: bool,
-    column: Singles, norms: Singles, total: Floats,
-) -> None:  # fmt: skip
-    """Do as _enter_linear after the logarithm."""
-    for i in range(len(total)):
-        x = (signed_log1(values[i], log_factor, clip) - centre) * factor
-        total[i] = x if first else total[i] + x
-        a = np.float32(x - middle)
-        column[i] = a
-        norms[i] = a * a if first else norms[i] + a * a
-
-
-@kernel
-def _score_tile(rough: Rough, columns: Floats, low: int, high: int, table: Floats, out_scores: Floats) -> int:
-    """Write scores f64[high - low] and find who is nearest; return how many are in doubt. x is not kept in float64."""
-    norms = rough.work[NORMS, : high - low]
-    for j in range(columns.shape[0]):
-        values, column = columns[j, low:high], rough.columns[j, : high - low]
-        clip, centre, factor, middle = table[_CLIP, j] != 0.0, table[_CENTRE, j], table[_FACTOR, j], rough.middle[j]
-        if table[_LOG, j] != 0.0:
-            _enter_logarithmic(values, table[_LOG, j], clip, centre, factor, middle, j == 0, column, norms, out_scores)
-        else:
-            _enter_linear(values, clip, centre, factor, middle, j == 0, column, norms, out_scores)
-    return compare(rough, columns.shape[0], high - low)
-
-
-@kernel
 def _score(
     columns: Floats,
     table: Floats,
@@ -199,11 +154,11 @@ def _score(
     set_centroids(rough, centroids)
     for low in range(start, stop, TILE):
         high = min(low + TILE, stop)
-        n_doubts = _score_tile(rough, columns, low, high, table, out_scores[low:high])
+        labels = out_segments[low:high]
+        n_doubts = enter_tile(rough, columns, low, high, table, out_scores[low:high], labels)
         if n_doubts > 0:
             _standardise_tile(columns, low, high, table, FIRST, scratch)
-        x = frozen(scratch[:n_features])
-        settle(rough, n_doubts, x, FIRST, high - low, centroids, out_segments[low:high])
+            settle(rough, n_doubts, frozen(scratch[:n_features]), FIRST, high - low, centroids, labels)
 
 
 @kernel
@@ -225,10 +180,10 @@ def _standardise_logs(columns: Floats, table: Floats, start: int, stop: int, out
     """Do as _standardise where out holds the logarithms already, of the features that have one."""
     for j in range(columns.shape[0]):
         x = out[j, start:stop]
-        if table[_LOG, j] != 0.0:
-            _scale(x, table[_CENTRE, j], table[_FACTOR, j])
+        if table[LOG, j] != 0.0:
+            _scale(x, table[CENTRE, j], table[FACTOR, j])
         else:
-            _linear(columns[j, start:stop], table[_CLIP, j] != 0.0, table[_CENTRE, j], table[_FACTOR, j], x)
+            _linear(columns[j, start:stop], table[CLIP, j] != 0.0, table[CENTRE, j], table[FACTOR, j], x)
 
 
 @kernel

@@ -34,7 +34,7 @@ def plain(points, centroids):
     n=st.integers(1, 40),
     seed=st.integers(0, 2**32),
     on_a_grid=st.booleans(),
-    scale=st.sampled_from([1e-160, 1e-30, 1e-12, 1.0, 1e12, 1e30, 1e160]),
+    scale=st.sampled_from([1e-160, 1e-30, 1e-12, 1.0, 1e12, 5e18, 1e30, 1e160]),
     shift=st.sampled_from([0.0, 1.0, 1e9]),
 )
 def test_labels_are_those_of_the_plain_loop(d, k, n, seed, on_a_grid, scale, shift):

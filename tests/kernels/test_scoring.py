@@ -79,6 +79,18 @@ def test_alone_and_among_many_are_the_same_bits(d):
         assert np.array_equal(tail.segments, many.segments[i:])
 
 
+@pytest.mark.parametrize("k", [1, 4, 5, 8, 9, 16])
+def test_tiles_of_three_features_without_logs_follow_the_formula(k):
+    scoring = make(3, k, k, logs=False)
+    columns = np.random.default_rng(k).normal(0, 5, (3, 1100))
+    columns[2, 7] = np.nan
+    scores, segments = score(columns, scoring)
+    rows = [naive.standardise(row, scoring) for row in columns.T.tolist()]
+    assert np.array_equal(scores, [row[0] + row[1] + row[2] for row in rows], equal_nan=True)
+    wanted = [naive.nearest(row, scoring.centroids.tolist()) for row in rows]
+    assert segments.tolist() == [*wanted[:7], -1, *wanted[8:]]
+
+
 @needs_jit
 def test_threads_change_no_bit():
     scoring = make(3, 8, 1)
