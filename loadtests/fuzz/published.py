@@ -92,6 +92,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             except subprocess.TimeoutExpired:
                 print(f"Schemathesis was ended after {MOST_SECONDS} s.")
         found = json.loads(report.read_bytes() or b"null") if report.exists() else None
+    if found is not None:
+        del found["command"]  # paths of this run
     row = row_of(found)
     print(f"{'pass' if row.passed else 'SHORT'}  {row.what}: {row.found}")
     print(f"written: {save('schemathesis', [row], found or {}, quick=args.quick)}/schemathesis.json")
