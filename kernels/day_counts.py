@@ -48,20 +48,42 @@ def _count(
     return rows, first, last
 
 
+class _Share:
+    """What one thread at a time counts."""
+
+    def __init__(self) -> None:
+        self.n_rows = 0
+        self.first, self.last = LAST_DAY - FIRST_DAY, 0
+        self.counts = np.zeros(LAST_DAY - FIRST_DAY + 1, dtype=np.int64)  # untouched pages take no memory
+
+
 class DayCounts:
-    """How many rows each day has; one per table, filled batch by batch."""
+    """How many rows each day has; one per table, filled batch by batch, in any threads.
+
+    Each thread takes a share that none is at work on: one lock for all held up whoever prepared a batch meanwhile.
+    """
 
     def __init__(self, ticks_per_day: int) -> None:
         self.ticks_per_day = int(ticks_per_day)
-        self.n_rows = 0
-        self._first, self._last = LAST_DAY - FIRST_DAY, 0
-        self._counts = np.zeros(LAST_DAY - FIRST_DAY + 1, dtype=np.int64)  # untouched pages take no memory
+        self._shares: list[_Share] = []
+        self._idle: list[_Share] = []  # appending and popping are atomic
+
+    @property
+    def n_rows(self) -> int:
+        """Rows counted."""
+        return sum(share.n_rows for share in self._shares)
 
     def add(self, ticks: NDArray[np.int64], keep: NDArray[np.bool_] | None = None) -> None:
-        """Count the rows of ticks int64[n] whose keep bool[n] is True (all when keep is None)."""
-        rows, first, last = _count(readonly(ticks), mask_bytes(keep), self.ticks_per_day, self._counts)
-        self.n_rows += rows
-        self._first, self._last = min(self._first, first), max(self._last, last)
+        """Count the rows of ticks int64[n] whose keep bool[n] is True (all when keep is None). In any thread."""
+        try:
+            share = self._idle.pop()
+        except IndexError:
+            share = _Share()
+            self._shares.append(share)
+        rows, first, last = _count(readonly(ticks), mask_bytes(keep), self.ticks_per_day, share.counts)
+        share.n_rows += rows
+        share.first, share.last = min(share.first, first), max(share.last, last)
+        self._idle.append(share)
 
     def percentile(self, p: float) -> int:
         """Return the first tick of the day by which p per cent of the rows have happened.
@@ -69,10 +91,13 @@ class DayCounts:
         Linear between two rows, and rounded down: the last row of fewer than 1,000 does not count as 99.9 % itself. A
         ValueError when no row was counted. Days before 1900 read as 1900-01-01, days after 2200 as 2200-01-01.
         """
-        if self.n_rows == 0:
+        n_rows = self.n_rows
+        if n_rows == 0:
             raise ValueError("percentile: found no rows, wanted at least one; add rows first")
-        place = p * (self.n_rows - 1) / 100
-        running = np.cumsum(self._counts[self._first : self._last + 1])
+        place = p * (n_rows - 1) / 100
+        first = min(share.first for share in self._shares)
+        days = slice(first, max(share.last for share in self._shares) + 1)
+        running = np.cumsum(sum(share.counts[days] for share in self._shares))
         low, high = (int(np.searchsorted(running, rank, side="right")) for rank in (int(place), math.ceil(place)))
         day = low + int((place - int(place)) * (high - low))
-        return (day + self._first + FIRST_DAY) * self.ticks_per_day
+        return (day + first + FIRST_DAY) * self.ticks_per_day

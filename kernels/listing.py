@@ -22,6 +22,7 @@ from kernels.customers import CustomerTable
 from kernels.hashing import FixedKeys, Keys, WideKeys, stable_hash
 from kernels.keys import concatenate_keys, take_keys
 from kernels.money import Amounts, get_sum
+from kernels.pages import zeros
 from kernels.recency import NO_PURCHASE
 from kernels.shard import Shard
 from kernels.slots import ONE, TWO, ZERO
@@ -183,7 +184,7 @@ def _shifts(parts: Sequence[_Part]) -> list[int]:
 
 def _selected(shards: Sequence[Shard], with_all: bool, run: Run) -> list[_Part]:
     """Return the customers of each shard that have a kept row, or all of them."""
-    parts = [_Part(np.empty(s.table.n_keys, dtype=np.int32), np.empty(s.table.n_keys, dtype=np.int64)) for s in shards]
+    parts = [_Part(zeros(s.table.n_keys, np.int32), zeros(s.table.n_keys, np.int64)) for s in shards]
 
     def work(number: int) -> None:
         shard, part = shards[number], parts[number]
@@ -202,7 +203,7 @@ def _ranked(parts: Sequence[_Part], run: Run) -> list[tuple[NDArray[np.int32], N
     n_words = (highest - lowest) // 64 + 1
     if n_words > max(_FEW_WORDS, 2 * n):
         return None
-    marks = [np.zeros(2 * n_words, dtype=np.uint64) for _ in parts]
+    marks = [zeros(2 * n_words, np.uint64) for _ in parts]
     clashes = [False] * len(parts)
 
     def mark(number: int) -> None:
@@ -211,13 +212,18 @@ def _ranked(parts: Sequence[_Part], run: Run) -> list[tuple[NDArray[np.int32], N
             _rank(marks[number])
 
     run([partial(mark, number) for number in range(len(parts))])
-    ranks = marks[0] if len(parts) == 1 else np.zeros(2 * n_words, dtype=np.uint64)
-    for own in marks if len(parts) > 1 else []:
-        clashes.append(_unite(readonly(own), ranks))
+    ranks = marks[0] if len(parts) == 1 else zeros(2 * n_words, np.uint64)
+
+    def unite(start: int, stop: int) -> None:
+        clashes.extend([_unite(readonly(own[start:stop]), ranks[start:stop]) for own in marks])
+
+    if len(parts) > 1:
+        cuts = [2 * (n_words * number // len(parts)) for number in range(len(parts) + 1)]
+        run([partial(unite, *cut) for cut in pairwise(cuts)])
     if any(clashes):
         return None
     _rank(ranks)
-    arranged = [(np.empty(len(p.slots), dtype=np.int32), np.empty(len(p.slots), dtype=np.int64)) for p in parts]
+    arranged = [(zeros(len(part.slots), np.int32), zeros(len(part.slots), np.int64)) for part in parts]
 
     def arrange(number: int) -> None:
         slots, first_rows = parts[number]

@@ -30,7 +30,7 @@ from kernels.keys import (
 )
 from kernels.listing import Arranged, Customers, arrange, list_all, list_arranged
 from kernels.money import Amounts, sums_fit, sums_to_float
-from kernels.parts import hash_and_part, part_rows
+from kernels.parts import Arrays, Room, hash_and_part, part_rows
 from kernels.recency import NO_PURCHASE, local_days, recency_days, tenure_days
 from kernels.shard import Shard
 
@@ -107,6 +107,7 @@ class Prepared(NamedTuple):
     batch: rec.Batch
     hashes: NDArray[np.uint64]  # [n]
     parts: list[NDArray[np.int32]]  # the rows of each shard, in order
+    room: Arrays  # that hashes and parts are in
     tally: NDArray[np.int64]  # [8], see records.py
     values: NDArray[np.int64]  # [n] occasions, or
     orders: Keys | None  # [n] order ids of bytes
@@ -173,7 +174,7 @@ class RfmTable:
             raise ValueError(f"lower_tick: found {plan.lower_tick}, wanted at most upper_tick, {plan.upper_tick}")
         self.plan = plan
         self.seed = PROCESS_SEED if seed is None else seed
-        self._counts = Counts()
+        self._counts, self._room = Counts(), Room()
         self._byte_orders = plan.occasion == Occasion.ORDER and not plan.fixed_orders
         kinds = plan.fixed_ids, plan.wide_ids, plan.occasion != Occasion.ROW, self._byte_orders
         self._shards = [Shard(*kinds, self.seed, accumulators()) for _ in range(n_shards)]
@@ -225,9 +226,10 @@ class RfmTable:
         window, drop = (int(plan.lower_tick), int(plan.upper_tick)), plan.refunds == Refunds.DROP
         rec.judge_rows(ticks, amounts, kept, *window, drop, actions, tally)
         keep = actions != rec.SKIP if tally[rec.N_SKIPPED] else None
-        hashes, parts = hash_and_part(rows.customers, self.seed, len(self._shards), keep)
+        room = self._room.take(n, len(self._shards))
+        hashes, parts = hash_and_part(rows.customers, self.seed, len(self._shards), keep, room)
         batch = rec.Batch(readonly(actions), ticks, amounts)
-        return Prepared(rows, first_row, batch, hashes, parts, tally, *self._occasions(rows))
+        return Prepared(rows, first_row, batch, hashes, parts, room, tally, *self._occasions(rows))
 
     def entering(self, batches: Sequence[Prepared]) -> list[Callable[[], None]]:
         """Return thunks, one for each shard, that enter batches in the order of their rows, also at the same time.
@@ -244,10 +246,17 @@ class RfmTable:
 
         return [partial(work, number) for number in range(len(self._shards))] if batches else []
 
+    def entered(self, batches: Sequence[Prepared]) -> None:
+        """Use again what batches took that all shards have entered."""
+        for batch in batches:
+            self._room.give(batch.room)
+
     def add(self, rows: Rows, first_row: int, run: Run = run_serially) -> None:
         """Prepare and enter a batch whose row 0 is row first_row of the whole."""
         if len(rows.ticks):
-            run(self.entering([self.prepare(rows, first_row)]))
+            batches = [self.prepare(rows, first_row)]
+            run(self.entering(batches))
+            self.entered(batches)
 
     def _enter(self, shard: Shard, batch: Prepared, part: NDArray[np.int32]) -> None:
         """Enter a shard's part of a batch."""
@@ -315,6 +324,7 @@ class RfmTable:
         self, run: Run = run_serially, identify: Callable[[Keys], Keys] | None = None
     ) -> tuple[Customers, list[Arranged]]:
         """Do as finish, and tell for each shard which customer numbers are listed, and at which places."""
+        self._room.clear()
         arranged = arrange(self._shards, run, identify)
         return list_arranged(self._shards, arranged, self.plan.amount_kind == "float", run), arranged
 

@@ -76,6 +76,7 @@ class Rounds:
         self._prepared_rows, self._prepared_bytes = self._queued_rows, self._queued_bytes
         self._queued_rows = self._queued_bytes = 0
         self._team.run([*self._table.entering(entering), *preparing])
+        self._table.entered(entering)
         self._prepared = [found[i] for i in range(len(pieces))]
 
     def finish(self) -> None:

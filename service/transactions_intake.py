@@ -89,7 +89,7 @@ class TransactionsIntake:
         self._table = RfmTable(self._kernel, n_shards, accumulators=self._accumulators)
         self._packs, self._n_shards = packs, n_shards
         self._rounds = Rounds(self._table, team, self._prepare)
-        self._lock = threading.Lock()  # of what several pieces count in: what was left out, and the days
+        self._lock = threading.Lock()  # of what several pieces count in: what was left out
 
     def _accumulators(self) -> list[Accumulator]:
         own = self._gathering.accumulators() if self._gathering is not None else []
@@ -230,14 +230,14 @@ class TransactionsIntake:
             rows = rows._replace(beside=beside)
         if codes is not None:
             rows = rows._replace(beside=with_groups(rows.beside, codes))
-        if holes.keep is not None or self._days is not None:
+        if holes.keep is not None:
             with self._lock:
                 if among is not None:
                     self._left.filtered += len(among) - int(np.count_nonzero(among))
                 if holes.dropped:
                     self._leave_out(holes, piece)
-                if self._days is not None:
-                    self._days.add(ticks, holes.keep)
+        if self._days is not None:
+            self._days.add(ticks, holes.keep)
         return self._table.prepare(rows, self._first_row + rows_before)
 
     def _leave_out(self, holes: cols.Holes, piece: Piece) -> None:

@@ -2,6 +2,7 @@
 
 import math
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from kernels.day_counts import FIRST_DAY, LAST_DAY, DayCounts
 
 from .aggregation_inputs import I64
+from .threads import run_on_threads
 
 
 @given(st.lists(st.integers(-5000, 5000), min_size=1, max_size=50), st.sampled_from([0, 1, 50, 99.9, 100]))
@@ -48,6 +50,16 @@ def test_far_times_are_clipped_and_masked_rows_left_out() -> None:
     assert [days.percentile(p) for p in (0, 50, 100)] == [FIRST_DAY * 10, 50, LAST_DAY * 10]
     days.add(np.zeros(0, dtype=np.int64))
     assert days.n_rows == 3
+
+
+def test_threads_count_side_by_side() -> None:
+    days, ticks = DayCounts(10), np.arange(1000, dtype=np.int64)
+    pieces = [ticks[start::50] for start in range(50)]
+    run_on_threads([partial(days.add, piece) for piece in pieces])
+    assert days.n_rows == 1000
+    whole = DayCounts(10)
+    whole.add(ticks)
+    assert [days.percentile(p) for p in range(101)] == [whole.percentile(p) for p in range(101)]
 
 
 def test_no_rows() -> None:

@@ -37,3 +37,19 @@ def test_a_strict_system_grants_what_is_asked_for(monkeypatch: pytest.MonkeyPatc
 def test_a_system_without_large_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(pages.mmap, "MADV_HUGEPAGE", raising=False)
     assert np.count_nonzero(pages.reserve(1000)) == 0
+
+
+@pytest.mark.parametrize("n", [0, 1, 1000, MIB // 8 - 1, MIB // 8, MIB // 2 + 3, MIB, MIB + 1])
+@pytest.mark.parametrize("strict", [False, True])
+def test_zeros_are_those_of_numpy(n: int, strict: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if strict:
+
+        def refuse(*_: Any, **options: Any) -> mmap.mmap:
+            raise OSError(12, "Cannot allocate memory")
+
+        monkeypatch.setattr(pages.mmap, "mmap", refuse)
+    found = pages.zeros(n, np.int64)
+    assert (found.dtype, found.shape, found.flags.c_contiguous) == (np.int64, (n,), True)
+    assert not found.any()
+    found[:] = 7
+    assert found.sum() == 7 * n

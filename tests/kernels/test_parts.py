@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernels.hashing import WideKeys, hash_keys
-from kernels.parts import hash_and_part, part_rows
+from kernels.parts import Room, hash_and_part, part_rows
 
 from .aggregation_inputs import I64, keys_of
 
@@ -49,3 +49,31 @@ def test_no_rows() -> None:
     hashes, parts = hash_and_part(WideKeys(np.zeros((0, 2), dtype=np.uint64)), 1, 3)
     assert len(hashes) == 0
     assert [len(part) for part in parts] == [0, 0, 0]
+
+
+def test_room_is_used_again_where_it_is_enough() -> None:
+    room = Room()
+    first, second = room.take(10, 2), room.take(10, 2)
+    assert first.hashes is not second.hashes
+    room.give(first)
+    assert room.take(7, 2) is first
+    room.give(first)
+    assert room.take(11, 2).rows.shape == (2, 11)
+    room.give(first)
+    assert room.take(5, 3).rows.shape == (3, 5)
+    room.give(first)
+    room.clear()
+    assert room.take(10, 2) is not first
+
+
+@given(INTS | TEXTS, st.sampled_from([1, 2, 3]), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_rows_are_parted_into_used_room(values: list[Any], n_shards: int, masked: bool) -> None:
+    keys, n = keys_of(values or [0]), len(values or [0])
+    keep, used = np.arange(n) % 3 != 1 if masked else None, Room().take(n + 5, n_shards)
+    used.hashes.fill(7)
+    used.rows.fill(7)
+    hashes, parts = hash_and_part(keys, 1, n_shards, keep)
+    again, same_parts = hash_and_part(keys, 1, n_shards, keep, used)
+    assert again.tolist() == hashes.tolist()
+    assert [part.tolist() for part in same_parts] == [part.tolist() for part in parts]
