@@ -7,6 +7,9 @@ an open model (see locustfile.py) and checks thresholds in code. autocannon send
 artillery needs Node.js as well, wrk is a closed loop, and what carries k6's name there has no known publisher. But it
 takes CPU on cores that the service shares; so the same arrivals follow once more from loadtests/open_load.py, which
 takes an eighth of it, and whose figures are the sharp ones.
+
+The thresholds are those of a machine with two cores for itself. Where others take its cores, "crm" is the first to be
+MISSED: its look-ups take the event loop 6 ms each, and what would wait over 20 ms is refused with 503.
 """
 
 from __future__ import annotations
