@@ -32,12 +32,14 @@ class Piece(NamedTuple):
     start: int  # row of the whole batch
 
 
+Prepare = Callable[[Piece], Prepared]
+
+
 class Rounds:
     """The pieces on their way into a table: queued, or prepared and not yet entered."""
 
-    def __init__(self, table: RfmTable, team: ThreadTeam, prepare: Callable[[Piece], Prepared]) -> None:
-        # prepare runs in any thread, and may raise: of several errors that of the earliest piece is raised
-        self._table, self._team, self._prepare = table, team, prepare
+    def __init__(self, table: RfmTable, team: ThreadTeam) -> None:
+        self._table, self._team = table, team
         self._queue: list[Piece] = []
         self._prepared: list[Prepared] = []
         self._queued_rows = self._queued_bytes = 0
@@ -63,15 +65,19 @@ class Rounds:
         self._queued_rows += batch.num_rows
         self._queued_bytes += batch_bytes(batch)
 
-    def run(self) -> None:
-        """One round: enters what is prepared, prepares what is queued."""
+    def run(self, prepare: Prepare) -> None:
+        """One round: enters what is prepared, prepares what is queued.
+
+        `prepare` runs in any thread, and may raise: of several errors that of the earliest piece is raised. It is not
+        kept, since it would keep the table alive when its owner has gone.
+        """
         entering, pieces = self._prepared, self._queue
         found: dict[int, Prepared] = {}
 
-        def prepare(i: int) -> None:
-            found[i] = self._prepare(pieces[i])
+        def prepare_one(i: int) -> None:
+            found[i] = prepare(pieces[i])
 
-        preparing = [partial(prepare, i) for i in range(len(pieces))]
+        preparing = [partial(prepare_one, i) for i in range(len(pieces))]
         self._queue, self._prepared = [], []
         self._prepared_rows, self._prepared_bytes = self._queued_rows, self._queued_bytes
         self._queued_rows = self._queued_bytes = 0
@@ -79,7 +85,7 @@ class Rounds:
         self._table.entered(entering)
         self._prepared = [found[i] for i in range(len(pieces))]
 
-    def finish(self) -> None:
+    def finish(self, prepare: Prepare) -> None:
         """Enters all that came."""
         while self._queue or self._prepared:
-            self.run()
+            self.run(prepare)

@@ -88,7 +88,7 @@ class TransactionsIntake:
         self._kernel = self._kernel_plan()
         self._table = RfmTable(self._kernel, n_shards, accumulators=self._accumulators)
         self._packs, self._n_shards = packs, n_shards
-        self._rounds = Rounds(self._table, team, self._prepare)
+        self._rounds = Rounds(self._table, team)
         self._lock = threading.Lock()  # of what several pieces count in: what was left out
 
     def _accumulators(self) -> list[Accumulator]:
@@ -186,7 +186,7 @@ class TransactionsIntake:
         self._rounds.add(batch, self.rows_in)
         self._count_in(batch.num_rows)
         if self._rounds.is_due():
-            self._rounds.run()
+            self._rounds.run(self._prepare)
             self._check()
 
     def _count_in(self, n_rows: int) -> None:
@@ -196,7 +196,7 @@ class TransactionsIntake:
 
     def _aggregate(self) -> None:
         """Aggregates all that came."""
-        self._rounds.finish()
+        self._rounds.finish(self._prepare)
         self._check()
 
     def _check(self) -> None:
