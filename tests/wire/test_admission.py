@@ -16,7 +16,7 @@ from tests.wire.server import ARROW, Server, running, stream_of
 from tests.wire.shop import SHOP, UTC_US, post, refused
 
 PATIENCE = 60  # seconds until a test that hangs fails
-BUDGET = 90_000_000
+BUDGET = 190_000_000
 IN_USE = ("requests_in_flight", "bulk_places_in_use", "compute_slots_in_use", "memory_reserved_bytes")
 
 
@@ -148,7 +148,7 @@ def test_who_only_connects_takes_no_bulk_place(narrow: Server) -> None:
 
 def test_what_would_never_fit_is_too_large(narrow: Server) -> None:
     with httpx.Client(base_url=narrow.url, timeout=PATIENCE) as client:
-        problem = refused(post(client, "segment", crowd(600_000), occasion="row"), 413, "limit_exceeded")
+        problem = refused(post(client, "segment", crowd(1_600_000), occasion="row"), 413, "limit_exceeded")
         assert (problem["limit"], problem["wanted"]) == ("memory_budget_bytes", BUDGET)
         assert problem["found"] > BUDGET
         narrow.wait_until(lambda: is_idle(narrow), PATIENCE)
@@ -160,14 +160,14 @@ def test_a_client_that_pauses_is_told_at_once(narrow: Server) -> None:
     missed = 'segserve_deadlines_missed_total{deadline="read"}'
     before = narrow.metrics()[missed]
     with request(narrow, None) as link:
-        link.sendall(chunk(crowd(700_000)))  # and no end
+        link.sendall(chunk(crowd(1_600_000)))  # and no end
         assert problem_on(link, 413)["limit"] == "memory_budget_bytes"
     assert narrow.metrics()[missed] == before
 
 
 def test_what_others_hold_is_asked_for_again(narrow: Server) -> None:
     before = rejections(narrow, "memory_budget_bytes")
-    rows = chunk(crowd(400_000))  # a table is made of most of them
+    rows = chunk(crowd(600_000))  # a table is made of those before the last 337,856
     with request(narrow, None) as one:
         one.sendall(rows)  # and no end
         narrow.wait_until(lambda: narrow.metrics()["segserve_memory_reserved_bytes"] > 25_000_000, PATIENCE)
