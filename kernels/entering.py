@@ -7,10 +7,10 @@ The x_j are those of `scoring.standardise`, bit for bit, but are not kept in flo
 
 import numpy as np
 
-from kernels._jit import kernel, row_kernel
+from kernels._jit import kernel
 from kernels._types import Floats, Labels, Singles
 from kernels.rough import NORMS, Rough, compare
-from kernels.scaling import signed_log1
+from kernels.scaling import linear1, signed_log1
 
 LOG, CLIP, CENTRE, FACTOR = range(4)  # rows of scoring.Prepared.table
 
@@ -22,9 +22,7 @@ def _enter_linear(
 ) -> None:  # fmt: skip
     """Add a feature to the scores, and enter it where `rough.compare` looks for it."""
     for i in range(len(total)):
-        v = values[i]
-        v = 0.0 if clip and v < 0.0 else v
-        x = (v - centre) * factor
+        x = linear1(values[i], clip, centre, factor)
         total[i] = x if first else total[i] + x
         a = np.float32(x - middle)
         column[i] = a
@@ -45,12 +43,6 @@ def _enter_logarithmic(
         norms[i] = a * a if first else norms[i] + a * a
 
 
-@row_kernel
-def _linear1(v: float, clip: bool, centre: float, factor: float) -> float:
-    v = 0.0 if clip and v < 0.0 else v
-    return (v - centre) * factor
-
-
 @kernel
 def _enter_three(rough: Rough, columns: Floats, low: int, high: int, table: Floats, total: Floats) -> None:
     """Do as _enter_linear for three features in one go: 1.4 times faster than one after the other."""
@@ -62,9 +54,9 @@ def _enter_three(rough: Rough, columns: Floats, low: int, high: int, table: Floa
     factor0, factor1, factor2 = table[FACTOR, 0], table[FACTOR, 1], table[FACTOR, 2]
     middle0, middle1, middle2 = middle[0], middle[1], middle[2]
     for i in range(n):
-        a = _linear1(values0[i], clip0, centre0, factor0)
-        b = _linear1(values1[i], clip1, centre1, factor1)
-        c = _linear1(values2[i], clip2, centre2, factor2)
+        a = linear1(values0[i], clip0, centre0, factor0)
+        b = linear1(values1[i], clip1, centre1, factor1)
+        c = linear1(values2[i], clip2, centre2, factor2)
         total[i] = a + b + c
         u, v, w = np.float32(a - middle0), np.float32(b - middle1), np.float32(c - middle2)
         x0[i], x1[i], x2[i] = u, v, w

@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from kernels._jit import kernel, readonly
+from kernels._jit import kernel, readonly, row_kernel
 from kernels._run import Run, blocks, run_serially
 from kernels._types import Floats
 from kernels.log1p import log1p
@@ -39,6 +39,13 @@ class Moments(NamedTuple):
 
 
 NO_MOMENTS = Moments(0, 0.0, 0.0, math.inf, -math.inf)
+
+
+@row_kernel
+def linear1(v: float, clip: bool, centre: float, factor: float) -> float:
+    """Return a value without a logarithm in the weighted space; with clip a negative one enters as 0."""
+    v = 0.0 if clip and v < 0.0 else v
+    return (v - centre) * factor
 
 
 @kernel

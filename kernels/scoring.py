@@ -20,7 +20,7 @@ from kernels._types import Bools, Floats, Ints, Labels
 from kernels.entering import CENTRE, CLIP, FACTOR, LOG, enter_tile
 from kernels.nearest import TILE, nearest_tile, square_distances, write_segments
 from kernels.rough import FEW_FEATURES, new_rough, set_centroids, settle
-from kernels.scaling import signed_log1
+from kernels.scaling import linear1, signed_log1
 
 
 class Scoring(NamedTuple):
@@ -65,9 +65,7 @@ class Explained(NamedTuple):
 @kernel
 def _linear(values: Floats, clip: bool, centre: float, factor: float, out: Floats) -> None:
     for i in range(len(out)):
-        v = values[i]
-        v = 0.0 if clip and v < 0.0 else v
-        out[i] = (v - centre) * factor
+        out[i] = linear1(values[i], clip, centre, factor)
 
 
 @kernel
