@@ -30,6 +30,7 @@ def _parts() -> dict[str, Part]:
     """Imported late: the peers read their number of threads when they are imported."""
     from loadtests.bench import (
         part_aggregate,
+        part_audience,
         part_fit,
         part_job,
         part_memory,
@@ -46,6 +47,7 @@ def _parts() -> dict[str, Part]:
         "score": part_score.run,
         "job": part_job.run_in_process,
         "http": part_job.run_over_http,
+        "audience": part_audience.run,
         "upload": part_upload.run,
         "requests": part_requests.run,
         "memory": part_memory.run_memory,

@@ -11,7 +11,19 @@ from loadtests.bench.rows import OURS, Row
 __all__ = ["PARTS_ORDER", "cells", "load_results", "merge", "save", "to_markdown"]
 
 SHORTFALLS = Path(__file__).parents[1] / "SHORTFALLS.md"
-PARTS_ORDER = ("aggregate", "schemes", "fit", "score", "job", "http", "upload", "requests", "memory", "scale")
+PARTS_ORDER = (
+    "aggregate",
+    "schemes",
+    "fit",
+    "score",
+    "job",
+    "http",
+    "audience",
+    "upload",
+    "requests",
+    "memory",
+    "scale",
+)
 HEADINGS = ("measured", "data", "medians", "ratio", "target", "")
 
 Results = dict[str, Any]

@@ -24,7 +24,7 @@ AT = [dt.datetime(2024, 1, 1), dt.datetime(2024, 1, 2)]
 
 
 @pytest.mark.filterwarnings("default")
-@pytest.mark.parametrize(("part", "n_rows"), [("aggregate", 12), ("fit", 4), ("score", 3), ("job", 1)])
+@pytest.mark.parametrize(("part", "n_rows"), [("aggregate", 12), ("fit", 4), ("score", 3), ("job", 1), ("audience", 1)])
 def test_a_part_runs_checks_its_peers_and_is_written_down(part: str, n_rows: int, tmp_path: Path) -> None:
     rows = bench([part], TINY, tmp_path)
     assert len(rows) == n_rows
