@@ -46,7 +46,7 @@ def warm() -> None:
 
     floats = part(np.ones(4))
     apart = LastValues(_KINDS)
-    more = (DistinctValues("n"), MonthSums(), WindowCounts(-1, 1), FirstDaySums(), ValueVariety("n"))
+    more = (DistinctValues("n"), MonthSums(), WindowCounts((-1, 1)), FirstDaySums(), ValueVariety("n"))
     for accumulator in (
         ColumnSums("x", "x"),
         apart,
@@ -70,9 +70,9 @@ def warm() -> None:
         of_days = PurchaseDays()
         of_days.add(whole._replace(columns={"@day": several}))
         of_days.by_customer(1)
-    WindowSums(-1, 1, exact=False).add(floats)
+    WindowSums((-1, 1), exact=False).add(floats)
     for width in (1, 2):
-        WindowSums(-1, 1, exact=True).add(part(np.ones((4, width), dtype=np.int64)))
+        WindowSums((-1, 1), exact=True).add(part(np.ones((4, width), dtype=np.int64)))
     days_bought = PurchaseDays()
     days_bought.add(floats)
     by_customer = days_bought.by_customer(2)

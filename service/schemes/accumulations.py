@@ -24,7 +24,7 @@ from kernels.month_sums import AMOUNT_COLUMN, MonthSums
 from kernels.order_dates import OrderColumns, OrderDates
 from kernels.purchase_days import DAY_COLUMN, PurchaseDays, longest_gaps, months_bought
 from kernels.value_variety import ValueVariety
-from kernels.window_sums import WindowCounts, WindowSums
+from kernels.window_sums import Window, WindowCounts, WindowSums
 from service.schemes.moment import Moment
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "SpendAfterFirstDay",
     "Sum",
     "Variety",
+    "window_figures",
 ]
 
 Figures = dict[str, npt.NDArray[Any]]
@@ -159,18 +160,26 @@ class AmountInWindow:
     def columns(self) -> tuple[str, ...]:
         return ()
 
+    def window(self, setup: Setup) -> Window:
+        """Its lower and upper tick."""
+        return setup.moment.tick_before(self.from_days), setup.moment.tick_before(self.to_days)
+
     def make(self, setup: Setup) -> WindowSums:
-        window = setup.moment.tick_before(self.from_days), setup.moment.tick_before(self.to_days)
-        return WindowSums(*window, exact=setup.amount_kind != "float")
+        return WindowSums(self.window(setup), exact=setup.amount_kind != "float")
 
     def figures(self, accumulator: Any, n: int, setup: Setup) -> Figures:
-        if accumulator.overflow:
-            raise OverflowError
-        sums = accumulator.sums(n)
-        return {"value": sums if setup.amount_kind == "float" else sums_to_float(sums, setup.amount_scale)}
+        return window_figures(accumulator, n, setup, 0)
 
     def of_table(self, columns: Columns) -> Figures | None:
         return None
+
+
+def window_figures(sums: WindowSums, n: int, setup: Setup, place: int) -> Figures:
+    """The sums of one of the windows; OverflowError for one beyond 128 bits, in whichever window."""
+    if sums.overflow:
+        raise OverflowError
+    found = sums.sums(n, place)
+    return {"value": found if setup.amount_kind == "float" else sums_to_float(found.copy(), setup.amount_scale)}
 
 
 @dataclass(frozen=True)
@@ -207,8 +216,12 @@ class PurchasesInWindow:
     def columns(self) -> tuple[str, ...]:
         return ()
 
+    def window(self, setup: Setup) -> Window:
+        """Its lower and upper tick."""
+        return setup.moment.tick_before(self.from_days), setup.moment.tick_before(self.to_days)
+
     def make(self, setup: Setup) -> WindowCounts:
-        return WindowCounts(setup.moment.tick_before(self.from_days), setup.moment.tick_before(self.to_days))
+        return WindowCounts(self.window(setup))
 
     def figures(self, accumulator: Any, n: int, setup: Setup) -> Figures:
         return {"value": accumulator.counts(n)}

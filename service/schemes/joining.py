@@ -12,11 +12,29 @@ from typing import Any
 from kernels.accumulators import Accumulator
 from kernels.column_sums import ColumnSums
 from kernels.last_values import LastValues
-from service.schemes.accumulations import Accumulation, Figures, Last, PurchaseAmount, Setup, Sum
+from kernels.window_sums import WindowCounts, WindowSums
+from service.schemes.accumulations import (
+    Accumulation,
+    AmountInWindow,
+    Figures,
+    Last,
+    PurchaseAmount,
+    PurchasesInWindow,
+    Setup,
+    Sum,
+    window_figures,
+)
 
 __all__ = ["Joined", "joined"]
 
-_LAST, _SUMS = "@last", "@sums"
+_LAST, _SUMS, _WINDOWS, _COUNTS = "@last", "@sums", "@windows", "@counts"
+_KINDS: dict[type, str] = {
+    Last: _LAST,
+    Sum: _SUMS,
+    PurchaseAmount: _SUMS,
+    AmountInWindow: _WINDOWS,
+    PurchasesInWindow: _COUNTS,
+}
 
 
 @dataclass(frozen=True)
@@ -32,12 +50,21 @@ class Joined:
             return LastValues({column: setup.dtypes[column] for column in self._columns()})
         if self.name == _SUMS:
             return ColumnSums(*self._columns())
+        windows = [part.window(setup) for part in self.parts if isinstance(part, AmountInWindow | PurchasesInWindow)]
+        if self.name == _WINDOWS:
+            return WindowSums(*windows, exact=setup.amount_kind != "float")
+        if self.name == _COUNTS:
+            return WindowCounts(*windows)
         return self.parts[0].make(setup)
 
     def figures(self, accumulator: Any, n: int, setup: Setup) -> list[Figures]:
         """Those of each part, of customers 0 … n − 1; LastValues write theirs to where customers are listed."""
         if self.name == _SUMS:
             return [{"value": accumulator.sums(n, place)} for place in range(len(self.parts))]
+        if self.name == _COUNTS:
+            return [{"value": accumulator.counts(n, place)} for place in range(len(self.parts))]
+        if self.name == _WINDOWS:
+            return [window_figures(accumulator, n, setup, place) for place in range(len(self.parts))]
         return [self.parts[0].figures(accumulator, n, setup)]
 
     def _columns(self) -> Sequence[str]:
@@ -48,6 +75,6 @@ def joined(wanted: Iterable[Accumulation]) -> list[Joined]:
     """All of them, those of one kind that can be kept side by side together, in the order in which they first come."""
     groups: dict[Any, list[Accumulation]] = {}
     for one in wanted:
-        group = _LAST if isinstance(one, Last) else _SUMS if isinstance(one, Sum | PurchaseAmount) else one
+        group = _KINDS.get(type(one), one)
         groups.setdefault(group, []).append(one)
     return [Joined(tuple(parts), group if len(parts) > 1 else None) for group, parts in groups.items()]

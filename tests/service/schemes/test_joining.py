@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from service.schemes.accumulations import Days, Last, PurchaseAmount, Sum
+from service.schemes.accumulations import AmountInWindow, Days, Last, PurchaseAmount, PurchasesInWindow, Sum
 from service.schemes.joining import Joined, joined
 
 
@@ -12,5 +12,10 @@ def test_last_values_and_sums_are_kept_together_others_by_themselves() -> None:
         Joined((Last("a"), Last("c")), "@last"),
         Joined((Sum("b"), PurchaseAmount()), "@sums"),
         Joined((Days(),)),
+    ]
+    windows = [AmountInWindow(9), PurchasesInWindow(9), AmountInWindow(18, 9), PurchasesInWindow(18, 9)]
+    assert joined(windows) == [
+        Joined((AmountInWindow(9), AmountInWindow(18, 9)), "@windows"),
+        Joined((PurchasesInWindow(9), PurchasesInWindow(18, 9)), "@counts"),
     ]
     assert joined([Last("a")]) == [Joined((Last("a"),))]
