@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import uuid
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 import pyarrow as pa
@@ -22,6 +22,8 @@ from proto.media import Media, Shape
 from proto.schemas import MODEL_KEY, SUMMARY_KEY
 
 __all__ = ["encode"]
+
+Rows = TypeVar("Rows", pa.Array, pa.RecordBatch)
 
 
 def encode(
@@ -97,6 +99,11 @@ def _arrow(
 
 # ---- text -----------------------------------------------------------------------------------------------------------
 
+_SLICE_ROWS = 1024
+"""Written as text at a time: making Python values of a column, and JSON of them, keeps the interpreter's lock for the
+whole of a call, and the event loop waits for it."""
+_PIECE_BYTES = 262_144
+
 
 def _times(array: pa.Array) -> pa.Array:
     """RFC 3339 text of times: dates as dates, zoned timestamps in UTC with a Z, naive ones without an offset."""
@@ -119,9 +126,17 @@ def _text(array: pa.Array) -> pa.Array:
     if pt.is_decimal(kind):
         return array.cast(pa.utf8())
     if pt.is_fixed_size_binary(kind):
-        ids = [None if raw is None else str(uuid.UUID(bytes=raw)) for raw in array.to_pylist()]
+        ids = [
+            None if raw is None else str(uuid.UUID(bytes=raw)) for part in _slices(array) for raw in part.to_pylist()
+        ]
         return pa.array(ids, pa.utf8())
     return array
+
+
+def _slices(rows: Rows) -> Iterator[Rows]:
+    """A few rows at a time."""
+    for start in range(0, len(rows), _SLICE_ROWS):
+        yield rows.slice(start, _SLICE_ROWS)
 
 
 def _values(array: pa.Array) -> Any:
@@ -155,7 +170,7 @@ def _json_columns(schema: pa.Schema, batches: list[pa.RecordBatch]) -> Iterator[
     yield b'{"columns":{'
     for i, name in enumerate(schema.names):
         yield (b"," if i else b"") + orjson.dumps(name) + b":["
-        yield from _joined(_dumps(_values(batch.column(i))) for batch in batches)
+        yield from _joined(_dumps(_values(part)) for batch in batches for part in _slices(batch.column(i)))
         yield b"]"
     yield b"}"
 
@@ -168,18 +183,18 @@ def _row_dicts(batch: pa.RecordBatch) -> list[dict[str, Any]]:
 
 def _json_rows(batches: Iterable[pa.RecordBatch]) -> Iterator[bytes]:
     yield b'{"rows":['
-    yield from _joined(orjson.dumps(_row_dicts(batch)) for batch in batches)
+    yield from _joined(orjson.dumps(_row_dicts(part)) for batch in batches for part in _slices(batch))
     yield b"]"
 
 
 def _json(body: Iterator[bytes], summary: bytes | None, model: bytes | None) -> Iterator[bytes]:
-    """Pieces of about 64 KiB: a send costs more than the joining."""
+    """Pieces of about 256 KiB: a thread hop and a send cost more than the joining."""
     held: list[bytes] = []
     size = 0
     for part in body:
         held.append(part)
         size += len(part)
-        if size >= 65_536:
+        if size >= _PIECE_BYTES:
             yield b"".join(held)
             held, size = [], 0
     if summary is not None:
