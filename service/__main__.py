@@ -12,8 +12,10 @@ from pydantic import ValidationError
 from service import exposure, telemetry, tls
 from service.app import create_app
 from service.logs import configure
+from service.memory import keep_together
 from service.server import EXIT_CUT, Connection, Server
 from service.settings import Settings, unknown_variables
+from service.threads import come_soon
 
 __all__ = ["main", "serve"]
 
@@ -54,6 +56,8 @@ def serve(settings: Settings) -> int:
         drain_seconds=settings.drain_seconds,
         shutdown_seconds=settings.shutdown_seconds,
     )
+    keep_together()
+    come_soon()
     server.run()
     if not server.started:
         return 3

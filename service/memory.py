@@ -7,6 +7,10 @@ is out of its sight.
 glibc keeps what threads free between blocks that are still in use: 280 MB stayed after a request of 2 million
 customers was cut, and nothing with this. Elsewhere (macOS, musl) there is nothing to do. Small requests leave little
 each: 20,000 hostile ones left 95 MB, two thirds of it in allocators, so it is looked at now and then.
+
+Two allocators kept what no call from outside gets back. Arrow's own has a heap for each thread, which gives back while
+that thread allocates; and glibc made an arena for each thread, all of them in part used. With Arrow on glibc, and two
+arenas, the process had 177 MB instead of 196 when it was ready, and 9,000 hostile bodies left 11 MB instead of 56.
 """
 
 from __future__ import annotations
@@ -22,20 +26,31 @@ import pyarrow as pa
 
 from service.budget import resident_bytes
 
-__all__ = ["Leftovers", "give_back", "keep_for_good"]
+__all__ = ["Leftovers", "give_back", "keep_for_good", "keep_together"]
 
 LOOK_SECONDS = 5.0
 GROWN_BYTES = 16 << 20
 
 
-def _malloc_trim() -> Any:
+ARENAS = 2
+_M_ARENA_MAX = -8
+
+
+def _of_glibc(name: str) -> Any:
     try:
-        return ctypes.CDLL(None).malloc_trim
+        return getattr(ctypes.CDLL(None), name)
     except (AttributeError, OSError, TypeError):
         return None
 
 
-_trim = _malloc_trim()
+_trim = _of_glibc("malloc_trim")
+
+
+def keep_together() -> None:
+    """Has Arrow and all threads use one allocator, the one that `give_back` empties; before threads are there."""
+    if _trim is not None:
+        _of_glibc("mallopt")(_M_ARENA_MAX, ARENAS)
+        pa.set_memory_pool(pa.system_memory_pool())
 
 
 def keep_for_good() -> None:
@@ -47,8 +62,9 @@ def keep_for_good() -> None:
 def give_back() -> None:
     """Returns every page that holds nothing; takes milliseconds, most of them without the interpreter's lock."""
     gc.collect()
-    pa.default_memory_pool().release_unused()
-    if _trim is not None:
+    if _trim is None:
+        pa.default_memory_pool().release_unused()
+    else:
         _trim(0)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import platform
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -10,20 +12,66 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
 from typing import TypeVar
 
-__all__ = ["ThreadTeam", "step_back"]
+__all__ = ["ThreadTeam", "come_soon", "step_back"]
 
 Item = TypeVar("Item")
 Found = TypeVar("Found")
 
 
+SHORT_NS, LONG_NS = 100_000, 20_000_000
+"""Slices: the shortest there is, and one of a thread that may as well wait."""
+_SET_ATTRIBUTES = {"x86_64": 314, "aarch64": 274}
+"""The number of sched_setattr, which not every C library has."""
+_RESET_ON_FORK = 1
+
+
+class _Attributes(ctypes.Structure):
+    """struct sched_attr of Linux."""
+
+    _fields_ = (
+        ("size", ctypes.c_uint32),
+        ("policy", ctypes.c_uint32),
+        ("flags", ctypes.c_uint64),
+        ("nice", ctypes.c_int32),
+        ("priority", ctypes.c_uint32),
+        ("runtime_ns", ctypes.c_uint64),
+        ("deadline_ns", ctypes.c_uint64),
+        ("period_ns", ctypes.c_uint64),
+    )
+
+
+def _ask_for(slice_ns: int, flags: int = 0) -> bool:
+    """Has the calling thread run in slices of that length, as nice as it is. Returns whether the system took the wish.
+
+    A thread that wakes interrupts one with longer slices, and gets no more of a core for it. Linux from 6.12 on, and
+    nobody needs a privilege; an older kernel keeps its slices, and a thread waits for the clock's next tick (4 ms).
+    """
+    number = _SET_ATTRIBUTES.get(platform.machine()) if sys.platform == "linux" else None
+    if number is None or os.sched_getscheduler(0) != os.SCHED_OTHER:
+        return False
+    nice = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    wish = _Attributes(ctypes.sizeof(_Attributes), os.SCHED_OTHER, flags, nice, 0, slice_ns)
+    return bool(ctypes.CDLL(None).syscall(number, 0, ctypes.byref(wish), 0) == 0)
+
+
+def come_soon() -> bool:
+    """Has the calling thread run soon after it wakes; threads that it starts have the usual slices.
+
+    Beside two uploads of 10 million rows small scores took 1.3 ms at the median and 8 at the 99th percentile, instead
+    of 1.7 and 10.
+    """
+    return _ask_for(SHORT_NS, _RESET_ON_FORK)
+
+
 def step_back(nice: int) -> None:
-    """Lets threads with a lower `nice` value go first; only Linux has one for each thread.
+    """Lets threads with a lower `nice` value go first, and soon; only Linux has one for each thread.
 
     The event loop wakes up beside threads that hold every core: with those at 19 the median of small scores was 0.9 ms
     instead of 2.1, and uploads took no longer.
     """
     if sys.platform == "linux" and nice:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), nice)
+        _ask_for(LONG_NS)
 
 
 class ThreadTeam:

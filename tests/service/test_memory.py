@@ -4,10 +4,11 @@ import asyncio
 import gc
 import weakref
 
+import pyarrow as pa
 import pytest
 
 from service import memory
-from service.memory import GROWN_BYTES, LOOK_SECONDS, Leftovers, give_back, keep_for_good
+from service.memory import GROWN_BYTES, LOOK_SECONDS, Leftovers, give_back, keep_for_good, keep_together
 
 
 class _Table:
@@ -34,6 +35,20 @@ def test_what_is_kept_for_good_is_not_looked_at_again() -> None:
         assert gc.get_freeze_count() > 1_000
     finally:
         gc.unfreeze()
+
+
+@pytest.mark.skipif(memory._trim is None, reason="only glibc gives back what threads left")
+def test_arrow_takes_memory_where_it_is_given_back() -> None:
+    before = pa.default_memory_pool()
+    try:
+        keep_together()
+        assert pa.default_memory_pool().backend_name == "system"
+        large = pa.array(range(1_000))
+        assert pa.default_memory_pool().bytes_allocated() >= large.nbytes
+        del large
+        give_back()
+    finally:
+        pa.set_memory_pool(before)
 
 
 def test_leftovers_are_given_back_where_the_process_has_grown(monkeypatch: pytest.MonkeyPatch) -> None:

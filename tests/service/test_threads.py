@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from service.threads import ThreadTeam
+from service.threads import ThreadTeam, come_soon
 
 PATIENCE = 5  # seconds until a deadlock is taken for one
 
@@ -183,3 +183,25 @@ def test_helpers_stand_back_and_the_caller_does_not() -> None:
     team.close()
     assert found.pop(threading.get_ident()) == own
     assert list(found.values()) == [19]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has slices")
+def test_who_comes_soon_is_as_nice_as_before_and_alone_in_it() -> None:
+    found: list[tuple[int, int]] = []
+
+    def look() -> None:
+        found.append((os.getpriority(os.PRIO_PROCESS, threading.get_native_id()), os.sched_getscheduler(0)))
+
+    def run() -> None:
+        look()
+        come_soon()
+        look()
+        later = threading.Thread(target=look)
+        later.start()
+        later.join()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    before, (nice, policy), later = found
+    assert (nice, policy & ~os.SCHED_RESET_ON_FORK) == before == later
