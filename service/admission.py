@@ -2,9 +2,9 @@
 
 A place is taken before the first body byte is read and costs nothing but a count. A bulk request (declared longer than
 a small one, or of unknown length) takes a bulk place once its first piece is there, so that one who only connects
-takes nobody's. A compute slot is taken for one piece of work at a time, so a slow client holds a connection and never
-a thread. Each lane has slots and threads of its own, all of the event loop's
-priority: a lower one for bulk threads was tried, and helped in one run and harmed in the next.
+takes nobody's, and gives it back before its reply, so that one who does not read it takes nobody's either: then only
+its memory is reserved. A compute slot is taken for one piece of work at a time, so a slow client holds a connection and
+never a thread. Each lane has slots and threads of its own; those of bulk work stand back (threads.py).
 """
 
 from __future__ import annotations

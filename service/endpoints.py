@@ -223,6 +223,8 @@ class Endpoint:
         async with _Watch(exchange, work):
             outcome = await run(work.finish)
             facts["customers_out"] = outcome.customers_out
+            if bulk_place is not None:
+                bulk_place.leave()  # its memory stays reserved; who reads slowly keeps nobody else out
             await self._send(exchange, work.reply(outcome, media_out), media_out, timer, run)
 
     async def _upload(

@@ -81,7 +81,9 @@ class Settings(BaseSettings):
         default=False, description="OpenTelemetry traces, sent where the OTEL_EXPORTER_OTLP_ENDPOINT variable says."
     )
     max_requests: int = Field(default=1024, ge=1, description="Requests in flight; more are answered 503.")
-    max_bulk_requests: int = Field(default=64, ge=1, description="Bulk requests worked on at one time; others queue.")
+    max_bulk_requests: int = Field(
+        default=64, ge=1, description="Bulk requests worked on at one time, until they are replied to; others queue."
+    )
     max_queued_requests: int = Field(
         default=256, ge=0, description="Longest queue of each lane; more are answered 503."
     )

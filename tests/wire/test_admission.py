@@ -35,6 +35,12 @@ def is_idle(service: Server) -> bool:
     return all(found[f"segserve_{name}"] == 0 for name in IN_USE)
 
 
+def holds(service: Server, n_bytes: int) -> bool:
+    """Whether requests hold more than that, and nothing is being done for them."""
+    found = service.metrics()
+    return found["segserve_memory_reserved_bytes"] > n_bytes and found["segserve_compute_slots_in_use"] == 0
+
+
 def crowd(n_customers: int) -> bytes:
     numbers = np.arange(n_customers, dtype=np.int64)
     table = pa.table(
@@ -143,6 +149,23 @@ def test_who_only_connects_takes_no_bulk_place(narrow: Server) -> None:
             assert post(client, "segment", crowd(5_000), k=2, n_init=1, chunked=True).status_code == 200
 
 
+def test_who_does_not_read_the_reply_takes_no_bulk_place(narrow: Server) -> None:
+    body = crowd(100_000)  # as JSON more than what the kernel takes off a sender's hands
+    accept = "Accept: application/json"
+    with request(narrow, len(body), accept) as one, request(narrow, len(body), accept) as other:
+        for link in (one, other):
+            link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            link.sendall(body)
+            assert link.recv(12) == b"HTTP/1.1 200"
+        wait_for(narrow, "requests_in_flight", 2)
+        wait_for(narrow, "bulk_places_in_use", 0)
+        with httpx.Client(base_url=narrow.url, timeout=PATIENCE) as client:
+            for _ in range(2):
+                assert post(client, "segment", crowd(5_000), k=2, n_init=1, chunked=True).status_code == 200
+        wait_for(narrow, "requests_in_flight", 2)
+    narrow.wait_until(lambda: is_idle(narrow), PATIENCE)
+
+
 # Memory
 
 
@@ -170,7 +193,7 @@ def test_what_others_hold_is_asked_for_again(narrow: Server) -> None:
     rows = chunk(crowd(600_000))  # a table is made of those before the last 337,856
     with request(narrow, None) as one:
         one.sendall(rows)  # and no end
-        narrow.wait_until(lambda: narrow.metrics()["segserve_memory_reserved_bytes"] > 25_000_000, PATIENCE)
+        narrow.wait_until(lambda: holds(narrow, 25_000_000), PATIENCE)
         with request(narrow, None) as other:
             other.sendall(rows)
             problem = problem_on(other, 503)
