@@ -49,7 +49,9 @@ def run(stage: Stage, *, quick: bool) -> tuple[list[Row], dict[str, Any]]:
 
 
 def _measure(service: Service, request: Request, first_rate: float, times: _Times) -> dict[str, Any]:
-    peak, steps = _peak(service, request, first_rate, times.peak)
+    steps = _steps(service, request, first_rate, times.peak)
+    rate = max(steps, key=lambda step: step[1])[0]
+    peak = _served(service, request, rate, times.burst)
     normal = NORMAL * peak
     phases = [(times.normal, normal), (times.burst, TIMES * peak), (times.after, normal)]
     start, end = times.normal, times.normal + times.burst
@@ -59,6 +61,7 @@ def _measure(service: Service, request: Request, first_rate: float, times: _Time
     answers = run_open_load(service.url, load, give_up_seconds=PATIENCE_SECONDS, at=at)
     return {
         "peak_per_second": peak,
+        "peak_offered_per_second": rate,
         "steps": steps,
         "goodput_per_second": _goodput(answers, start, end),
         "service_cores": (cpu[1] - cpu[0]) / times.burst,
@@ -67,18 +70,22 @@ def _measure(service: Service, request: Request, first_rate: float, times: _Time
     }
 
 
-def _peak(service: Service, request: Request, rate: float, seconds: float) -> tuple[float, list[list[float]]]:
-    """The most right answers a second, at rates that grow until no more come of it; and each step."""
+def _steps(service: Service, request: Request, rate: float, seconds: float) -> list[list[float]]:
+    """Rates that grow until no more comes of it, and what came of each: where the peak is, not yet how high."""
     steps: list[list[float]] = []
     best = 0.0
     while True:
-        load = [source(service.url, request, [(seconds, rate)])]
-        answers = run_open_load(service.url, load, give_up_seconds=PATIENCE_SECONDS)
-        goodput = _goodput(answers, 0.0, seconds)
+        goodput = _served(service, request, rate, seconds)
         steps.append([rate, goodput])
         if goodput < 1.05 * best or len(steps) == MOST_STEPS:
-            return max(best, goodput), steps
+            return steps
         best, rate = max(best, goodput), STEP * rate
+
+
+def _served(service: Service, request: Request, rate: float, seconds: float) -> float:
+    """Right answers a second at a rate; for the peak as long as the burst is, or chance would choose the best step."""
+    load = [source(service.url, request, [(seconds, rate)])]
+    return _goodput(run_open_load(service.url, load, give_up_seconds=PATIENCE_SECONDS), 0.0, seconds)
 
 
 def _goodput(answers: Answers, start: float, end: float) -> float:

@@ -8,16 +8,20 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import math
+import select
 import socket
 import sys
 import time
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+import uvloop
+
 from loadtests.open_load import http_request
 from loadtests.users import ARROW, JSON, ad_platform
 
-__all__ = ["KINDS", "ORDINARY", "End", "main", "slow_clients"]
+__all__ = ["KINDS", "ORDINARY", "START_SECONDS", "End", "main", "slow_clients"]
 
 KINDS = ("headers", "body", "reply")
 ORDINARY = "ordinary"
@@ -25,8 +29,8 @@ ORDINARY = "ordinary"
 CUSTOMERS = 25_000
 """Of a reply that is read slowly: as JSON, more than the 4 MiB that the kernel takes off a sender's hands."""
 START_SECONDS = 2.0
-ESTABLISHED = 1
-"""Of the states in TCP_INFO."""
+TICK_SECONDS = 0.02
+"""Clients send and read at common ticks, so that their process wakes fifty times a second and not five hundred."""
 WINDOW_BYTES = 4096
 """The receive buffer of who reads slowly: what the kernel would take for it is as little as it allows."""
 
@@ -39,11 +43,44 @@ class End(NamedTuple):
     told: str
 
 
+def _until_tick(loop: asyncio.AbstractEventLoop, seconds: float) -> float:
+    """About so many seconds, at the end of which there is a tick."""
+    now = loop.time()
+    return math.ceil((now + seconds) / TICK_SECONDS) * TICK_SECONDS - now
+
+
+class _HangUps:
+    """Who was hung up on, though much of what they were sent is still unread: the kernel tells, nobody has to ask."""
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+        self._closed: dict[int, asyncio.Future[None]] = {}
+
+    def __enter__(self) -> _HangUps:
+        asyncio.get_running_loop().add_reader(self._epoll.fileno(), self._tell)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        asyncio.get_running_loop().remove_reader(self._epoll.fileno())
+        self._epoll.close()
+
+    def watch(self, link: socket.socket) -> asyncio.Future[None]:
+        """Done once the other side has closed the connection, or its half of it."""
+        self._closed[link.fileno()] = asyncio.get_running_loop().create_future()
+        self._epoll.register(link, select.EPOLLRDHUP | select.EPOLLET)  # and EPOLLHUP, EPOLLERR in any case
+        return self._closed[link.fileno()]
+
+    def _tell(self) -> None:
+        for fd, _ in self._epoll.poll(0):
+            if not self._closed[fd].done():
+                self._closed[fd].set_result(None)
+
+
 class _Client:
-    def __init__(self, url: str, number: int) -> None:
+    def __init__(self, url: str, number: int, hang_ups: _HangUps) -> None:
         host, _, port = urlsplit(url).netloc.partition(":")
         self._address = (host, int(port))
-        self._url, self._number = url, number
+        self._url, self._number, self._hang_ups = url, number, hang_ups
         self._socket = socket.socket()
         self._socket.setblocking(False)
 
@@ -91,7 +128,7 @@ class _Client:
         try:
             for at in range(len(data)):
                 await loop.sock_sendall(self._socket, data[at : at + 1])
-                done, _ = await asyncio.wait([answer], timeout=1.0)
+                done, _ = await asyncio.wait([answer], timeout=_until_tick(loop, 1.0))
                 if done:
                     return
         finally:
@@ -110,20 +147,14 @@ class _Client:
         await loop.sock_sendall(self._socket, _large_score(self._url))
         self._told = await loop.sock_recv(self._socket, len("HTTP/1.1 200"))
         self._start = time.monotonic()
-        while self._is_open() and await loop.sock_recv(self._socket, 1):
-            for _ in range(10):
-                await asyncio.sleep(0.1)  # ten looks a second, a byte a second
-                if not self._is_open():
-                    return
+        closed = self._hang_ups.watch(self._socket)
+        while not closed.done() and await loop.sock_recv(self._socket, 1):
+            await asyncio.wait([closed], timeout=_until_tick(loop, 1.0))
 
     async def _ordinary(self, loop: asyncio.AbstractEventLoop) -> None:
         await loop.sock_sendall(self._socket, _large_score(self._url))
         await self._listen(loop)
         self._told = self._told[: len("HTTP/1.1 200")]
-
-    def _is_open(self) -> bool:
-        """Whether the service has closed its side, which a client that reads so slowly would not find for hours."""
-        return self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] == ESTABLISHED
 
 
 @functools.cache
@@ -136,16 +167,20 @@ def _large_score(url: str) -> bytes:
 async def slow_clients(url: str, kind: str, n: int, seconds: float) -> list[End]:
     """They come within two seconds; those that are still there after so many give up."""
 
-    async def one(number: int) -> End:
-        await asyncio.sleep(START_SECONDS * number / n)
-        return await _Client(url, number).run(kind, seconds)
+    with _HangUps() as hang_ups:
 
-    return await asyncio.gather(*[one(number) for number in range(n)])
+        async def one(number: int) -> End:
+            await asyncio.sleep(_until_tick(asyncio.get_running_loop(), START_SECONDS * number / n))
+            return await _Client(url, number, hang_ups).run(kind, seconds)
+
+        return await asyncio.gather(*[one(number) for number in range(n)])
 
 
 def main() -> None:
     url, kind, n, seconds = sys.argv[1:]
-    print(json.dumps([end._asdict() for end in asyncio.run(slow_clients(url, kind, int(n), float(seconds)))]))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        ends = runner.run(slow_clients(url, kind, int(n), float(seconds)))
+    print(json.dumps([end._asdict() for end in ends]))
 
 
 if __name__ == "__main__":
