@@ -2,8 +2,9 @@
 
     key of a row = entry[index of the row]
 
-An entry becomes its two words (see texts.py) or a number. Numbers are asked for only when a row uses the entry for the
-first time, so a batch costs its rows and a few bytes per entry, however often the dictionary changes.
+An entry becomes its two words (see texts.py), and its customer's code (see customer_entries.py) once that is known; or
+a number. Numbers are asked for only when a row uses the entry for the first time, so a batch costs its rows and a few
+bytes per entry, however often the dictionary changes.
 """
 
 import threading
@@ -13,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kernels._jit import kernel, mask_bytes, prefetch, readonly
-from kernels.hashing import ByteKeys, FixedKeys, WideKeys
+from kernels.hashing import ByteKeys, EntryKeys, FixedKeys
 from kernels.interning import Interner
+from kernels.pages import zeros
 from kernels.texts import NO_NUMBER, pack_texts, put_numbers
 
 Offsets = NDArray[np.int32] | NDArray[np.int64]
@@ -42,22 +44,31 @@ def _look_up_codes(codes: NDArray[np.int32], indices: NDArray[Any], keep: NDArra
 
 
 @kernel
-def _look_up_words(
-    words: NDArray[np.uint64], indices: NDArray[Any], keep: NDArray[np.uint8], out: NDArray[np.uint64]
-) -> int:
-    """Do the same for entries of two words: words uint64[n_entries, 2], out uint64[n, 2]."""
-    n, n_without = np.uint64(len(words)), 0
+def _look_up_entries(
+    known: NDArray[np.int32], indices: NDArray[Any], entries: NDArray[np.int32], codes: NDArray[np.int32]
+) -> None:
+    """Write each row's entry, and what is known of it."""
+    n = np.uint64(len(known))
     for i in range(len(indices)):
         if i + _AHEAD < len(indices):
             ahead = np.uint64(indices[i + _AHEAD])
-            prefetch(words, np.int64(ahead if ahead < n else np.uint64(0)))
+            prefetch(known, np.int64(ahead if ahead < n else np.uint64(0)))
         index = np.uint64(indices[i])
         entry = index if index < n else np.uint64(0)
-        high = words[entry, 1]
-        out[i, 0] = words[entry, 0]
-        out[i, 1] = high
-        n_without += (NO_NUMBER <= high <= _LAST_WORD) & (len(keep) == 0 or keep[i] != 0)
-    return n_without
+        entries[i] = np.int32(entry)
+        codes[i] = known[entry]
+
+
+@kernel
+def _count_without(
+    words: NDArray[np.uint64], entries: NDArray[np.int32], codes: NDArray[np.int32], keep: NDArray[np.uint8]
+) -> int:
+    """Return how many kept rows point at an entry that still lacks its number."""
+    n = 0
+    for i in range(len(entries)):
+        if codes[i] < 0 and (len(keep) == 0 or keep[i] != 0):
+            n += NO_NUMBER <= words[np.uint64(entries[i]), 1] <= _LAST_WORD
+    return n
 
 
 @kernel
@@ -133,36 +144,43 @@ class Entries:
         n = len(offsets) - 1
         self._codes = np.full(0 if wide else n, _UNUSED, dtype=np.int32)
         self._words = np.empty((n if wide else 0, 2), dtype=np.uint64)
+        self._known = zeros(n if wide else 0, np.int32)  # in large pages: each row reads any of it
+        self._known.fill(_UNUSED)
+        self._has_long = False  # texts that need a number
         if wide:
-            pack_texts(data, offsets[:-1], offsets[1:], self._words)
+            self._has_long = len(pack_texts(data, offsets[:-1], offsets[1:], self._words)) > 0
 
-    def keys_of(self, indices: Indices, keep: NDArray[np.bool_] | None = None) -> FixedKeys | WideKeys:
+    def keys_of(self, indices: Indices, keep: NDArray[np.bool_] | None = None) -> FixedKeys | EntryKeys:
         """Return the key of each row's entry; without meaning where keep bool[n] is False. In any thread."""
-        out = np.empty((len(indices), 2) if self._wide else len(indices), dtype=np.uint64)
-        self._write(indices, keep, out)
-        return WideKeys(out) if self._wide else FixedKeys(out)
+        indices, kept = readonly(indices), mask_bytes(keep)  # type: ignore[assignment]
+        if not self._wide:
+            out = np.empty(len(indices), dtype=np.uint64)
+            self._write(indices, kept, out)
+            return FixedKeys(out)
+        entries, codes = np.empty(len(indices), dtype=np.int32), np.empty(len(indices), dtype=np.int32)
+        if len(self._words):
+            _look_up_entries(self._known, indices, entries, codes)
+        else:  # nothing but missing ids
+            entries[:], codes[:] = 0, _UNUSED
+        if self._has_long and _count_without(self._words, readonly(entries), readonly(codes), kept):
+            with self._lock:
+                self._number_entries(indices, kept)
+        words = self._words if len(self._words) else np.zeros((1, 2), dtype=np.uint64)
+        return EntryKeys(words, readonly(entries), readonly(codes), self._known)
 
     def numbers_of(self, indices: Indices) -> NDArray[np.int32]:
         """Return int32[n], the number of each row's entry, where entries become numbers. In any thread."""
         out = np.empty(len(indices), dtype=np.int32)
-        self._write(indices, None, out)
+        self._write(readonly(indices), mask_bytes(None), out)  # type: ignore[arg-type]
         return out
 
-    def _write(self, indices: Indices, keep: NDArray[np.bool_] | None, out: NDArray[Any]) -> None:
-        kept = mask_bytes(keep)
-        indices = readonly(indices)  # type: ignore[assignment]
+    def _write(self, indices: Indices, keep: NDArray[np.uint8], out: NDArray[Any]) -> None:
         if len(self._offsets) == 1:  # nothing but missing ids
             out[:] = 0
-        elif self._look_up(indices, kept, out):
+        elif _look_up_codes(self._codes, indices, keep, out):
             with self._lock:
-                self._number_entries(indices, kept)
-            self._look_up(indices, kept, out)
-
-    def _look_up(self, indices: Indices, keep: NDArray[np.uint8], out: NDArray[Any]) -> int:
-        """Write what is known; return how many kept rows still lack their key."""
-        if self._wide:
-            return _look_up_words(self._words, indices, keep, out)
-        return _look_up_codes(self._codes, indices, keep, out)
+                self._number_entries(indices, keep)
+            _look_up_codes(self._codes, indices, keep, out)
 
     def _number_entries(self, indices: Indices, keep: NDArray[np.uint8]) -> None:
         """Give numbers to the entries that the kept rows point at."""

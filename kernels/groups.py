@@ -1,8 +1,10 @@
-"""Groups of 16 slots: where an id belongs in a table of customers, and how a table that grows moves its records.
+"""Groups of twelve slots, a cache line each: which customers a hash may be of.
 
-    home group of a hash = ⌊low half · n_groups / 2³²⌋,  then the next group, …;  tag = a byte of the high half, never 0
+    home group of a hash = ⌊low half · n_groups / 2³²⌋,  then the next group, …;  tag = its lowest byte, never 0
 
-Any number of groups will do, and groups keep the order of the hashes, so that the table grows by half in its place.
+Words 0 … 2 of a group's 16 are twelve tags, compared at once, words 4 … 15 the numbers of their customers (the layout
+of F14's tables, Facebook 2019). Slots are filled from the left, and no customer leaves, so that the first group with a
+free slot is where a search ends. Records lie elsewhere, by number: a table that grows fills new groups and moves none.
 """
 
 from typing import Any
@@ -10,14 +12,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels._jit import kernel, prefetch, row_kernel
+from kernels._jit import equal_of_16, kernel, lowest_one, prefetch, row_kernel
 from kernels.hashing import hash_word, hash_words
 from kernels.slots import HALF, LOW_HALF, ONE, ZERO
 
 FREE = np.uint8(0)  # the tag of a slot without a customer
-GROUP = np.uint64(16)
-_BEHIND = np.int64(64)  # records fetched before their turn where a table is gone through backwards: half the time
-_LARGE = 1 << 17  # slots; up to here growing four times as large costs nobody anything
+GROUP_BYTES, GROUP_WORDS = np.uint64(64), np.uint64(16)
+LAST, FIRST_NUMBER = np.uint64(11), np.uint64(4)  # places of a group's last tag, and of its first number
+_SLOTS = np.uint64((1 << 12) - 1)  # the bits of a comparison that are a slot's
+_MOST = 10  # customers for each group: more, and searches go on to the next one too often
+_BLOCK = 64  # records hashed, and their groups fetched, at once
+_LARGE = 1 << 10  # groups; up to here growing four times as large costs nobody anything
 
 
 @row_kernel
@@ -27,15 +32,42 @@ def home(h: np.uint64, n_groups: np.uint64) -> np.uint64:
 
 
 @row_kernel
+def next_group(group: np.uint64, n_groups: np.uint64) -> np.uint64:
+    """Return the group after this one, the first after the last."""
+    following = group + ONE
+    return following if following < n_groups else ZERO
+
+
+@row_kernel
 def tag_of(h: np.uint64) -> np.uint8:
-    """Return the tag of hash h: of its bits, neither the shard (the top ones) nor the group depends on these."""
-    return max(np.uint8((h >> HALF) & np.uint64(255)), np.uint8(1))
+    """Return the tag of hash h: of the bits that tables use, those that the group depends on least."""
+    return max(np.uint8(h & np.uint64(255)), np.uint8(1))
 
 
-@kernel
-def room(tags: NDArray[np.uint8]) -> int:
-    """Return how many customers these slots may hold: seven eighths of them."""
-    return len(tags) // 8 * 7
+@row_kernel
+def slots_with(tags: NDArray[np.uint8], group: np.uint64, tag: np.uint8) -> np.uint64:
+    """Return 12 bits: which of the group's slots have this tag."""
+    return equal_of_16(tags, np.int64(group * GROUP_BYTES), tag) & _SLOTS
+
+
+@row_kernel
+def is_full(tags: NDArray[np.uint8], group: np.uint64) -> bool:
+    """Tell whether all of the group's slots are taken."""
+    return bool(tags[group * GROUP_BYTES + LAST] != FREE)
+
+
+@row_kernel
+def put(tags: NDArray[np.uint8], numbers: NDArray[np.uint32], slot: np.uint64, tag: np.uint8, number: int) -> None:
+    """Take a free slot, counted by words, for a customer."""
+    group = slot // GROUP_WORDS
+    tags[group * GROUP_BYTES + slot % GROUP_WORDS - FIRST_NUMBER] = tag
+    numbers[slot] = np.uint32(number)
+
+
+@row_kernel
+def free_slot(tags: NDArray[np.uint8], group: np.uint64) -> np.uint64:
+    """Return the first free slot of a group that is not full, counted by words."""
+    return group * GROUP_WORDS + FIRST_NUMBER + lowest_one(slots_with(tags, group, FREE))
 
 
 @row_kernel
@@ -46,77 +78,44 @@ def _hash_id(record: Any, wide: bool, start: np.uint64, multiplier: np.uint64) -
 
 
 @kernel
-def spread(
-    old: NDArray[np.uint8],
+def fill(
     tags: NDArray[np.uint8],
-    counts: NDArray[np.uint8],
+    numbers: NDArray[np.uint32],
     records: NDArray[np.void],
+    n: int,
     wide: bool,
     start: np.uint64,
     multiplier: np.uint64,
-    n_left: int,
-    stash: NDArray[np.void],
-    n_stashed: int,
-) -> tuple[int, int]:
-    """Move the records of the n_left first groups of old to their groups in tags, from the last to the first.
-
-    records are both tables', those of old at the start; tags and counts (uint8[n_groups], the records in each group)
-    come as zeros. No home lies below the old one, so nothing is overwritten, but a record that was displaced or goes
-    round the end may want a group not emptied yet: it is stashed. Return (groups left, stashed) when there may be no
-    room for a group in stash. Counting takes what reading the tags would: a byte just written, 16 read, is a stall.
-    """
-    n_groups = np.uint64(len(counts))
-    for g in range(n_left):
-        if n_stashed + 16 > len(stash):
-            return n_left - g, n_stashed
-        old_group = np.uint64(n_left - 1 - g)
-        n_taken = n_stashed
-        while n_taken < n_stashed + 16:
-            slot = old_group * GROUP + np.uint64(n_taken - n_stashed)
-            if old[slot] == FREE:
-                break
-            prefetch(records, max(np.int64(slot) - _BEHIND, np.int64(0)))
-            stash[n_taken] = records[slot]
-            n_taken += 1
-        first, n_kept = n_stashed, n_stashed
-        for k in range(first, n_taken):
-            h = _hash_id(stash[k], wide, start, multiplier)
+) -> None:
+    """Put the customers of records[:n] into groups that come empty."""
+    n_groups, hashes = np.uint64(len(tags)) // GROUP_BYTES, np.empty(_BLOCK, dtype=np.uint64)
+    for first in range(0, n, _BLOCK):
+        stop = min(first + _BLOCK, n)
+        for i in range(first, stop):
+            h = _hash_id(records[i], wide, start, multiplier)
+            hashes[i - first] = h
+            prefetch(tags, np.int64(home(h, n_groups) * GROUP_BYTES))
+        for i in range(first, stop):
+            h = hashes[i - first]
             group = home(h, n_groups)
-            while counts[group] == 16:
-                group += ONE
-                if group == n_groups:
-                    group = ZERO
-            if group < old_group:
-                stash[n_kept] = stash[k]
-                n_kept += 1
-            else:
-                slot = group * GROUP + np.uint64(counts[group])
-                counts[group] += 1
-                tags[slot] = tag_of(h)
-                prefetch(records, max(np.int64(slot) - _BEHIND, np.int64(0)))
-                records[slot] = stash[k]
-        n_stashed = n_kept
-    for k in range(n_stashed):
-        h = _hash_id(stash[k], wide, start, multiplier)
-        group = home(h, n_groups)
-        while counts[group] == 16:
-            group += ONE
-            if group == n_groups:
-                group = ZERO
-        slot = group * GROUP + np.uint64(counts[group])
-        counts[group] += 1
-        tags[slot] = tag_of(h)
-        records[slot] = stash[k]
-    return 0, 0
+            while is_full(tags, group):
+                group = next_group(group, n_groups)
+            put(tags, numbers, free_slot(tags, group), tag_of(h), i)
 
 
-def new_tags(n: int) -> NDArray[np.uint8]:
-    """Return uint8[n] of empty slots, from the start of a cache line."""
-    raw = np.zeros(n + 64, dtype=np.uint8)
+def new_groups(n: int) -> NDArray[np.uint8]:
+    """Return the bytes of n groups without a customer, from the start of a cache line."""
+    size = n * int(GROUP_BYTES)
+    raw = np.zeros(size + 64, dtype=np.uint8)
     shift = -raw.ctypes.data % 64
-    return raw[shift : shift + n]
+    return raw[shift : shift + size]
+
+
+def room(tags: NDArray[np.uint8]) -> int:
+    """Return how many customers these groups may hold."""
+    return len(tags) // int(GROUP_BYTES) * _MOST
 
 
 def larger(n: int) -> int:
-    """Return how many slots follow n: by three quarters where they take memory that counts."""
-    return n * 4 if n < _LARGE else n * 7 // 64 * 16
+    """Return how many groups follow n."""
+    return n * 4 if n < _LARGE else n * 2

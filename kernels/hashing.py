@@ -41,11 +41,24 @@ class ByteKeys(NamedTuple):
     lengths: NDArray[np.int32]  # [n]
 
 
+class EntryKeys(NamedTuple):
+    """WideKeys of rows that point at the entries of a dictionary; see customer_entries.py."""
+
+    words: NDArray[np.uint64]  # [n_entries, 2]
+    entries: NDArray[np.int32]  # [n] read-only
+    codes: NDArray[np.int32]  # [n] read-only: of each row's entry, what was known when the rows were looked at
+    known: NDArray[np.int32]  # [n_entries] what is known of entries now; one table's alone
+
+
 Keys = FixedKeys | WideKeys | ByteKeys
+RowKeys = Keys | EntryKeys
+"""What the rows of a batch may have; tables give back Keys."""
 
 
-def n_keys(keys: Keys) -> int:
+def n_keys(keys: RowKeys) -> int:
     """Return the number of keys."""
+    if isinstance(keys, EntryKeys):
+        return len(keys.entries)
     return len(keys.starts) if isinstance(keys, ByteKeys) else len(keys[0])
 
 

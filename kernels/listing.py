@@ -45,32 +45,35 @@ class Customers(NamedTuple):
 
 
 Arranged = tuple[NDArray[np.int32], NDArray[np.int64]]
-"""Of one shard: the slots of the customers that are listed, a KeyTable's are their numbers; and their places."""
+"""Of one shard: the numbers of the customers that are listed, and their places."""
 
 
 class _Part(NamedTuple):
     """The customers of one shard that are to be listed."""
 
-    slots: NDArray[np.int32]  # [n] places of their records
+    numbers: NDArray[np.int32]  # [n] places of their records
     first_rows: NDArray[np.int64]  # [n]
+    ascending: bool = False  # the first rows
 
 
 @kernel
 def _select(
-    records: NDArray[np.void],
-    occupied: NDArray[np.uint8],
-    with_all: bool,
-    slots: NDArray[np.int32],
-    first_rows: NDArray[np.int64],
-) -> int:
-    """Write where the customers' records are, and their first rows; return how many have a kept row, or all are."""
-    n = 0
-    for slot in range(len(occupied)):
-        if occupied[slot] != 0 and (with_all or records[slot]["first_row"] != rec.NEVER):
-            slots[n] = slot
-            first_rows[n] = records[slot]["first_row"]
+    records: NDArray[np.void], n_records: int, with_all: bool, numbers: NDArray[np.int32], first_rows: NDArray[np.int64]
+) -> tuple[int, bool]:
+    """Write the customers' numbers and first rows; return how many have a kept row, or all, and whether in its order.
+
+    They came in that order unless a customer's first row of all was not kept, or another table was merged.
+    """
+    n, before, ascending = 0, rec.NEVER, True
+    for number in range(n_records):
+        first_row = records[number]["first_row"]
+        if with_all or first_row != rec.NEVER:
+            numbers[n] = number
+            first_rows[n] = first_row
+            ascending &= n == 0 or before < first_row
+            before = first_row
             n += 1
-    return n
+    return n, ascending
 
 
 @kernel
@@ -106,22 +109,20 @@ def _rank(ranks: NDArray[np.uint64]) -> None:
 
 
 @kernel
-def _arrange(
-    slots: NDArray[np.int32],
+def _put_in_order(
+    numbers: NDArray[np.int32],
     first_rows: NDArray[np.int64],
     lowest: int,
     own: NDArray[np.uint64],
-    ranks: NDArray[np.uint64],
     order: NDArray[np.int32],
-    places: NDArray[np.int64],
 ) -> None:
-    """Write the slots in the order of their first rows, and each one's place among all; own has this shard's bits.
+    """Write the numbers in the order of their first rows; own has this shard's bits.
 
     Block by block, what is read and then what is written fetched first: two thirds of the time for many customers.
     """
     targets = np.empty(_BLOCK, dtype=np.int64)
-    for first in range(0, len(slots), _BLOCK):
-        n = min(_BLOCK, len(slots) - first)
+    for first in range(0, len(numbers), _BLOCK):
+        n = min(_BLOCK, len(numbers) - first)
         for i in range(n):
             row = np.uint64(first_rows[first + i] - lowest)
             prefetch(own, np.int64((row >> _SIX) * TWO))
@@ -132,7 +133,12 @@ def _arrange(
             targets[i] = np.int64(own[word + ONE]) + count_ones(below)
             prefetch(order, targets[i])
         for i in range(n):
-            order[np.uint64(targets[i])] = slots[first + i]
+            order[np.uint64(targets[i])] = numbers[first + i]
+
+
+@kernel
+def _place(own: NDArray[np.uint64], ranks: NDArray[np.uint64], places: NDArray[np.int64]) -> None:
+    """Write each customer's place among all, in their order; own has this shard's bits."""
     n = 0
     for start in range(0, len(own), 2):
         bits = own[start]
@@ -163,23 +169,23 @@ def _gather(
         if k % _BLOCK == 0:
             for ahead in range(k, min(k + _BLOCK, len(order))):
                 prefetch(records, np.int64(order[ahead]))
-        slot, place = np.uint64(order[k]), np.uint64(places[k])
-        last = records[slot]["last_tick"]
-        first_rows[place] = records[slot]["first_row"]
-        first_ticks[place] = NO_PURCHASE if last == NO_PURCHASE else records[slot]["first_tick"]
+        number, place = np.uint64(order[k]), np.uint64(places[k])
+        last = records[number]["last_tick"]
+        first_rows[place] = records[number]["first_row"]
+        first_ticks[place] = NO_PURCHASE if last == NO_PURCHASE else records[number]["first_tick"]
         last_ticks[place] = last
-        frequencies[place] = records[slot]["frequency"]
-        get_sum(records[slot], sums, int(place))
+        frequencies[place] = records[number]["frequency"]
+        get_sum(records[number], sums, int(place))
         if words.ndim == 2:
-            words[place, 0] = np.uint64(records[slot]["last_value"])
-            words[place, 1] = np.uint64(records[slot]["first_value"])
+            words[place, 0] = np.uint64(records[number]["last_value"])
+            words[place, 1] = np.uint64(records[number]["first_value"])
         elif len(words) != 0:
-            words[place] = np.uint64(records[slot]["last_value"])
+            words[place] = np.uint64(records[number]["last_value"])
 
 
 def _shifts(parts: Sequence[_Part]) -> list[int]:
     """Return where each part starts when they are put one after the other, and where the last one ends."""
-    return [0, *np.cumsum([len(part.slots) for part in parts]).tolist()]
+    return [0, *np.cumsum([len(part.numbers) for part in parts]).tolist()]
 
 
 def _selected(shards: Sequence[Shard], with_all: bool, run: Run) -> list[_Part]:
@@ -188,18 +194,18 @@ def _selected(shards: Sequence[Shard], with_all: bool, run: Run) -> list[_Part]:
 
     def work(number: int) -> None:
         shard, part = shards[number], parts[number]
-        n = _select(shard.records, readonly(shard.occupied), with_all, *part)
-        parts[number] = _Part(part.slots[:n], part.first_rows[:n])
+        n, ascending = _select(shard.records, shard.table.n_keys, with_all, part.numbers, part.first_rows)
+        parts[number] = _Part(part.numbers[:n], part.first_rows[:n], ascending)
 
     run([partial(work, number) for number in range(len(shards))])
     return parts
 
 
 def _ranked(parts: Sequence[_Part], run: Run) -> list[tuple[NDArray[np.int32], NDArray[np.int64]]] | None:
-    """Return each shard's slots in the order of first_row, and their places; None where only sorting will do."""
-    n = sum(len(part.slots) for part in parts)
-    lowest = min((int(part.first_rows.min()) for part in parts if len(part.slots)), default=0)
-    highest = max((int(part.first_rows.max()) for part in parts if len(part.slots)), default=0)
+    """Return each shard's customers in the order of first_row, and their places; None where only sorting will do."""
+    n = sum(len(part.numbers) for part in parts)
+    lowest = min((int(part.first_rows.min()) for part in parts if len(part.numbers)), default=0)
+    highest = max((int(part.first_rows.max()) for part in parts if len(part.numbers)), default=0)
     n_words = (highest - lowest) // 64 + 1
     if n_words > max(_FEW_WORDS, 2 * n):
         return None
@@ -208,7 +214,7 @@ def _ranked(parts: Sequence[_Part], run: Run) -> list[tuple[NDArray[np.int32], N
 
     def mark(number: int) -> None:
         clashes[number] = _mark(readonly(parts[number].first_rows), lowest, marks[number])
-        if len(parts) > 1:
+        if len(parts) > 1 and not parts[number].ascending:
             _rank(marks[number])
 
     run([partial(mark, number) for number in range(len(parts))])
@@ -223,12 +229,15 @@ def _ranked(parts: Sequence[_Part], run: Run) -> list[tuple[NDArray[np.int32], N
     if any(clashes):
         return None
     _rank(ranks)
-    arranged = [(zeros(len(part.slots), np.int32), zeros(len(part.slots), np.int64)) for part in parts]
+    arranged = [(part.numbers, zeros(len(part.numbers), np.int64)) for part in parts]
 
     def arrange(number: int) -> None:
-        slots, first_rows = parts[number]
-        bits = readonly(marks[number]), readonly(ranks)
-        _arrange(readonly(slots), readonly(first_rows), lowest, *bits, *arranged[number])
+        part, places, own = parts[number], arranged[number][1], readonly(marks[number])
+        if not part.ascending:
+            order = zeros(len(part.numbers), np.int32)
+            _put_in_order(readonly(part.numbers), readonly(part.first_rows), lowest, own, order)
+            arranged[number] = order, places
+        _place(own, readonly(ranks), places)
 
     run([partial(arrange, number) for number in range(len(parts))])
     return arranged
@@ -241,23 +250,23 @@ def _sorted(
     first = np.concatenate([part.first_rows for part in parts])
     order = np.argsort(first, kind="stable")
     if bool((first[order[1:]] == first[order[:-1]]).any()):  # rows numbered twice, by tables since merged
-        keys = _keys_at(shards, [part.slots for part in parts])
+        keys = _keys_at(shards, [part.numbers for part in parts])
         order = np.lexsort((stable_hash(keys if identify is None else identify(keys)), first))
     shifts = _shifts(parts)
     owner = np.searchsorted(shifts, order, side="right") - 1
     places = [np.flatnonzero(owner == number) for number in range(len(parts))]
-    return [(part.slots[order[own] - shift], own) for part, own, shift in zip(parts, places, shifts, strict=False)]
+    return [(part.numbers[order[own] - shift], own) for part, own, shift in zip(parts, places, shifts, strict=False)]
 
 
 def _keys_at(
-    shards: Sequence[Shard], slots: Sequence[NDArray[np.int32]], places: Sequence[NDArray[np.int64]] | None = None
+    shards: Sequence[Shard], numbers: Sequence[NDArray[np.int32]], places: Sequence[NDArray[np.int64]] | None = None
 ) -> Keys:
-    """Return the ids of the slots of each shard, one shard after the other, or at the places given."""
-    in_records = [(s.table, own) for s, own in zip(shards, slots, strict=True) if isinstance(s.table, CustomerTable)]
+    """Return the ids of the customers of each shard, one shard after the other, or at the places given."""
+    in_records = [(s.table, own) for s, own in zip(shards, numbers, strict=True) if isinstance(s.table, CustomerTable)]
     if in_records:
-        return concatenate_keys([table.keys_at(own) for table, own in in_records])
+        return concatenate_keys([table.keys_of(own) for table, own in in_records])
     shifts = np.cumsum([0] + [shard.table.n_keys for shard in shards])
-    source = np.concatenate([own.astype(np.int64) + shift for own, shift in zip(slots, shifts, strict=False)])
+    source = np.concatenate([own.astype(np.int64) + shift for own, shift in zip(numbers, shifts, strict=False)])
     if places is not None:
         placed = np.empty_like(source)
         placed[np.concatenate(places)] = source
@@ -272,7 +281,7 @@ def _written(
     float_sums: bool,
     run: Run,
 ) -> Customers:
-    """Return the columns of the records at each shard's slots, each at its place."""
+    """Return the columns of the records of each shard's customers, each at its place."""
     n = sum(len(order) for order, _ in arranged)
     first_row, first_tick, last_tick, frequency = (np.empty(n, dtype=np.int64) for _ in range(4))
     sums: Amounts = np.empty(n, dtype=np.float64) if float_sums else np.empty((n, 2), dtype=np.int64)
@@ -298,17 +307,17 @@ def _written(
 
 
 def list_all(shards: Sequence[Shard], float_sums: bool, run: Run = run_serially) -> Customers:
-    """Return every customer, also those without a kept row, by shard and slot; a KeyTable's slots are its numbers."""
+    """Return every customer, also those without a kept row, by shard and number."""
     parts = _selected(shards, True, run)
     shifts = _shifts(parts)
     places = [np.arange(start, stop) for start, stop in pairwise(shifts)]
-    return _written(shards, [(part.slots, own) for part, own in zip(parts, places, strict=True)], float_sums, run)
+    return _written(shards, [(part.numbers, own) for part, own in zip(parts, places, strict=True)], float_sums, run)
 
 
 def arrange(
     shards: Sequence[Shard], run: Run = run_serially, identify: Callable[[Keys], Keys] | None = None
 ) -> list[Arranged]:
-    """Return which slots of each shard have a kept row, and their places: customers in the order of their first one.
+    """Return the customers of each shard that have a kept row, and their places: all in the order of their first one.
 
     identify turns keys into those whose values decide between equal row numbers: the caller's keys may be codes.
     """

@@ -2,7 +2,9 @@
 
     shard = ⌊top half of the hash · n_shards / 2³²⌋
 
-Each shard gets room for all rows, so nothing is counted before: pages that are not written to cost nothing.
+Each shard gets room for all rows, so nothing is counted before: pages that are not written to cost nothing. A table
+that needs only half of a hash gets it with the row, as low half of the hash << 32 | row: 8 bytes that it reads one
+after the other, instead of 4, and 8 more of which the next but one is another shard's.
 """
 
 from typing import Any, NamedTuple
@@ -10,8 +12,21 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels._jit import kernel, mask_bytes, readonly
-from kernels.hashing import ByteKeys, Keys, hash_keys, hash_word, hash_words, n_keys, seed_words, shard_of
+from kernels._jit import Scalar, kernel, mask_bytes, readonly
+from kernels.customer_entries import hash_entries
+from kernels.hashing import (
+    ByteKeys,
+    EntryKeys,
+    Keys,
+    RowKeys,
+    hash_keys,
+    hash_word,
+    hash_words,
+    n_keys,
+    seed_words,
+    shard_of,
+)
+from kernels.slots import HALF
 
 
 @kernel
@@ -71,6 +86,82 @@ def _hash_and_halve(
 
 
 @kernel
+def _hash_and_list(
+    words: Any,
+    keep: NDArray[np.uint8],
+    start: np.uint64,
+    multiplier: np.uint64,
+    listed: NDArray[np.uint64],
+    ends: NDArray[np.int64],
+) -> None:
+    """Do as _hash_and_part, but write half of the hash and the row to listed[s, : ends[s]]."""
+    n_shards = np.uint64(len(ends))
+    for i in range(len(words)):
+        if words.ndim == 1:
+            h = hash_word(words[i], start, multiplier)
+        else:
+            h = hash_words(words[i, 0], words[i, 1], start, multiplier)
+        shard = np.uint64(shard_of(h, n_shards))
+        end = ends[shard]
+        listed[shard, np.uint64(end)] = (h << HALF) | np.uint64(i)
+        ends[shard] = end + (1 if len(keep) == 0 else np.int64(keep[i] != 0))
+
+
+@kernel
+def _hash_and_list_halves(
+    words: Any,
+    keep: NDArray[np.uint8],
+    start: np.uint64,
+    multiplier: np.uint64,
+    listed: NDArray[np.uint64],
+    ends: NDArray[np.int64],
+) -> None:
+    """Do as _hash_and_list for two shards, in the way of _hash_and_halve."""
+    n, n_second = np.uint64(0), np.uint64(0)
+    for i in range(np.uint64(len(words))):
+        if words.ndim == 1:
+            h = hash_word(words[i], start, multiplier)
+        else:
+            h = hash_words(words[i, 0], words[i, 1], start, multiplier)
+        one = (h << HALF) | i
+        listed[0, n - n_second] = one
+        listed[1, n_second] = one
+        there = np.uint64(1) if len(keep) == 0 else np.uint64(keep[i] != 0)
+        n += there
+        n_second += there & (h >> np.uint64(63))  # shard_of the hash
+    ends[0], ends[1] = np.int64(n - n_second), np.int64(n_second)
+
+
+@kernel
+def _list(
+    hashes: NDArray[np.uint64], keep: NDArray[np.uint8], listed: NDArray[np.uint64], ends: NDArray[np.int64]
+) -> None:
+    """Do as _hash_and_list for hashes that are there already."""
+    n_shards = np.uint64(len(ends))
+    for i in range(len(hashes)):
+        shard = np.uint64(shard_of(hashes[i], n_shards))
+        end = ends[shard]
+        listed[shard, np.uint64(end)] = (hashes[i] << HALF) | np.uint64(i)
+        ends[shard] = end + (1 if len(keep) == 0 else np.int64(keep[i] != 0))
+
+
+@kernel
+def _list_halves(
+    hashes: NDArray[np.uint64], keep: NDArray[np.uint8], listed: NDArray[np.uint64], ends: NDArray[np.int64]
+) -> None:
+    """Do as _list for two shards, in the way of _hash_and_halve."""
+    n, n_second = np.uint64(0), np.uint64(0)
+    for i in range(np.uint64(len(hashes))):
+        h = hashes[i]
+        listed[0, n - n_second] = (h << HALF) | i
+        listed[1, n_second] = (h << HALF) | i
+        there = np.uint64(1) if len(keep) == 0 else np.uint64(keep[i] != 0)
+        n += there
+        n_second += there & (h >> np.uint64(63))
+    ends[0], ends[1] = np.int64(n - n_second), np.int64(n_second)
+
+
+@kernel
 def _part(
     hashes: NDArray[np.uint64], keep: NDArray[np.uint8], rows: NDArray[np.int32], ends: NDArray[np.int64]
 ) -> None:
@@ -90,7 +181,8 @@ class Room:
     hashing and parting.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, lists: bool = False) -> None:
+        self._lists = lists  # for hash_and_list, or for hash_and_part
         self._idle: list[Arrays] = []  # appending and popping are atomic
 
     def take(self, n: int, n_shards: int) -> "Arrays":
@@ -100,7 +192,8 @@ class Room:
         except IndexError:
             arrays = _NO_ROOM
         if len(arrays.hashes) < n or arrays.rows.shape[0] != n_shards:
-            arrays = Arrays(np.empty(n, dtype=np.uint64), np.empty((n_shards, n), dtype=np.int32))
+            rows, listed = (n_shards, 0 if self._lists else n), (n_shards, n if self._lists else 0)
+            arrays = Arrays(np.empty(n, np.uint64), np.empty(rows, np.int32), np.empty(listed, np.uint64))
         return arrays
 
     def give(self, arrays: "Arrays") -> None:
@@ -116,10 +209,11 @@ class Arrays(NamedTuple):
     """Room for one batch."""
 
     hashes: NDArray[np.uint64]  # [n or more]
-    rows: NDArray[np.int32]  # [n_shards, n or more]
+    rows: NDArray[np.int32]  # [n_shards, n or more], or
+    listed: NDArray[np.uint64]  # [n_shards, n or more]; the other one [n_shards, 0]
 
 
-_NO_ROOM = Arrays(np.empty(0, dtype=np.uint64), np.empty((0, 0), dtype=np.int32))
+_NO_ROOM = Arrays(np.empty(0, np.uint64), np.empty((0, 0), np.int32), np.empty((0, 0), np.uint64))
 
 
 def hash_and_part(
@@ -141,6 +235,23 @@ def hash_and_part(
     return readonly(hashes), _cut(room.rows, ends)
 
 
+def hash_and_list(
+    keys: RowKeys, seed: int, n_shards: int, keep: NDArray[np.bool_] | None, room: Arrays
+) -> list[NDArray[np.uint64]]:
+    """Return for each shard low half of the hash << 32 | row of its kept rows, in order; not of ByteKeys."""
+    n, ends, kept = n_keys(keys), np.zeros(n_shards, dtype=np.int64), mask_bytes(keep)
+    if isinstance(keys, EntryKeys):
+        hash_entries(keys, seed, n_shards, room.hashes[:n])
+        listing = _list_halves if n_shards == 2 else _list
+        listing(readonly(room.hashes[:n]), kept, room.listed, ends)
+    elif isinstance(keys, ByteKeys):
+        raise TypeError("keys: found ByteKeys, wanted FixedKeys, WideKeys or EntryKeys")
+    else:
+        hashing = _hash_and_list_halves if n_shards == 2 else _hash_and_list
+        hashing(readonly(keys[0]), kept, *seed_words(seed), room.listed, ends)
+    return _cut(room.listed, ends)
+
+
 def part_rows(
     hashes: NDArray[np.uint64], n_shards: int, keep: NDArray[np.bool_] | None = None
 ) -> list[NDArray[np.int32]]:
@@ -157,6 +268,6 @@ def _parts(
     return _cut(rows, ends)
 
 
-def _cut(rows: NDArray[np.int32], ends: NDArray[np.int64]) -> list[NDArray[np.int32]]:
+def _cut(rows: NDArray[Scalar], ends: NDArray[np.int64]) -> list[NDArray[Scalar]]:
     """Return each shard's rows."""
     return [readonly(own[:end]) for own, end in zip(rows, ends.tolist(), strict=True)]

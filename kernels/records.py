@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels._jit import kernel, prefetch, row_kernel
+from kernels._jit import kernel, prefetch, readonly, row_kernel
 from kernels.money import Amounts, add_amount, is_refund, is_zero
 from kernels.recency import NO_PURCHASE
 from kernels.slots import AHEAD, BLOCK_ROWS, FAR_AHEAD
@@ -26,6 +26,9 @@ SKIP, OUTSIDE, REFUND, PURCHASE = 0, 1, 2, 3  # what becomes of a row: nothing, 
 
 # places in a tally int64[8] of one batch
 N_KEPT, N_LATE, N_EARLY, N_REFUND, N_ZERO, MAX_TICK, MIN_TICK, N_SKIPPED = range(8)
+
+_PURCHASES = np.full(1 << 16, PURCHASE, dtype=np.uint8)  # the actions of a batch that has nothing else
+_PURCHASES.flags.writeable = False
 
 
 class Batch(NamedTuple):
@@ -81,6 +84,34 @@ def judge_rows(
     tally[N_REFUND], tally[N_ZERO] = n_refund, n_zero
     tally[MAX_TICK], tally[MIN_TICK] = latest, earliest
     tally[N_SKIPPED] = len(ticks) - n_kept - n_late - n_early  # upper ≥ lower: no row is both
+
+
+@kernel
+def scan_rows(ticks: NDArray[np.int64], amounts: Any, tally: NDArray[np.int64]) -> None:
+    """Count in tally (int64[8], overwritten) as judge_rows does where all rows are kept: a third of its time."""
+    n_refund = n_zero = np.int64(0)
+    latest, earliest = NO_PURCHASE, NEVER
+    for i in range(len(ticks)):
+        n_refund += np.int64(is_refund(amounts, i))
+        n_zero += np.int64(is_zero(amounts, i))
+        latest, earliest = max(latest, ticks[i]), min(earliest, ticks[i])
+    tally[:] = 0
+    tally[N_KEPT], tally[N_REFUND], tally[N_ZERO] = len(ticks), n_refund, n_zero
+    tally[MAX_TICK], tally[MIN_TICK] = latest, earliest
+
+
+def judge(
+    ticks: NDArray[np.int64], amounts: Amounts, keep: NDArray[np.uint8], lower: int, upper: int, drop: bool
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Return the action of each row, and the tally; most batches are purchases inside the window and nothing else."""
+    n, tally = len(ticks), np.zeros(8, dtype=np.int64)
+    if len(keep) == 0 and n <= len(_PURCHASES):
+        scan_rows(ticks, amounts, tally)
+        if tally[N_REFUND] == 0 and lower < tally[MIN_TICK] and tally[MAX_TICK] <= upper:
+            return _PURCHASES[:n], tally
+    actions = np.empty(n, dtype=np.uint8)
+    judge_rows(ticks, amounts, keep, lower, upper, drop, actions, tally)
+    return readonly(actions), tally
 
 
 @kernel

@@ -19,19 +19,14 @@ from kernels import records as rec
 from kernels._jit import mask_bytes, readonly
 from kernels._run import Run, run_serially
 from kernels.accumulators import Accumulator, Beside
-from kernels.hashing import PROCESS_SEED
-from kernels.keys import (
-    ByteKeys,
-    FixedKeys,
-    Keys,
-    concatenate_keys,
-    hash_keys,
-    n_keys,
-)
+from kernels.customers import CustomerTable
+from kernels.hashing import PROCESS_SEED, EntryKeys, RowKeys
+from kernels.keys import ByteKeys, FixedKeys, Keys, WideKeys, concatenate_keys, hash_keys, n_keys
 from kernels.listing import Arranged, Customers, arrange, list_all, list_arranged
 from kernels.money import Amounts, sums_fit, sums_to_float
-from kernels.parts import Arrays, Room, hash_and_part, part_rows
+from kernels.parts import Arrays, Room, hash_and_list, hash_and_part, part_rows
 from kernels.recency import NO_PURCHASE, local_days, recency_days, tenure_days
+from kernels.runs import ROWS_ALONE, first_keys, run_starts
 from kernels.shard import Shard
 
 __all__ = [
@@ -52,7 +47,7 @@ __all__ = [
 ]
 
 RECORD = rec.RECORD
-_NO_VALUES = np.zeros(0, dtype=np.int64)
+_NO_VALUES, _NO_HASHES = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.uint64)
 
 
 class Occasion(IntEnum):
@@ -91,7 +86,7 @@ class Plan(NamedTuple):
 class Rows(NamedTuple):
     """One batch."""
 
-    customers: Keys  # [n]
+    customers: RowKeys  # [n]
     ticks: NDArray[np.int64]  # [n]
     amounts: Amounts  # [n] float or integer, [n, 2] decimal as (low, high) words
     orders: Keys | None = None  # [n], needed where the occasion is ORDER
@@ -105,9 +100,12 @@ class Prepared(NamedTuple):
     rows: Rows
     first_row: int  # global number of row 0
     batch: rec.Batch
-    hashes: NDArray[np.uint64]  # [n]
-    parts: list[NDArray[np.int32]]  # the rows of each shard, in order
-    room: Arrays  # that hashes and parts are in
+    keys: RowKeys  # [n], or of each run
+    starts: NDArray[np.int32]  # of runs, see runs.py; [0]: every row is one
+    hashes: NDArray[np.uint64]  # [n], where customers are numbered apart from their records
+    parts: list[NDArray[np.int32]]  # the rows of each shard then, in order; else
+    listed: list[NDArray[np.uint64]]  # its rows or runs with half of their hashes, see parts.py
+    room: Arrays  # that these are in
     tally: NDArray[np.int64]  # [8], see records.py
     values: NDArray[np.int64]  # [n] occasions, or
     orders: Keys | None  # [n] order ids of bytes
@@ -174,10 +172,12 @@ class RfmTable:
             raise ValueError(f"lower_tick: found {plan.lower_tick}, wanted at most upper_tick, {plan.upper_tick}")
         self.plan = plan
         self.seed = PROCESS_SEED if seed is None else seed
-        self._counts, self._room = Counts(), Room()
+        self._counts = Counts()
         self._byte_orders = plan.occasion == Occasion.ORDER and not plan.fixed_orders
         kinds = plan.fixed_ids, plan.wide_ids, plan.occasion != Occasion.ROW, self._byte_orders
-        self._shards = [Shard(*kinds, self.seed, accumulators()) for _ in range(n_shards)]
+        self._shards = [Shard(*kinds, self.seed, accumulators(), shard, n_shards) for shard in range(n_shards)]
+        self._counts_rows = isinstance(self._shards[0].table, CustomerTable)
+        self._room = Room(self._counts_rows)
         if plan.wide_ids and self._shards[0].accumulators:
             raise ValueError("wide_ids: found True, wanted False; accumulators need tables that number their customers")
 
@@ -221,15 +221,23 @@ class RfmTable:
         """
         n = len(rows.ticks)
         amounts = self._check(rows, n)
-        ticks, actions, tally = readonly(rows.ticks), np.empty(n, dtype=np.uint8), np.zeros(8, dtype=np.int64)
-        plan, kept = self.plan, mask_bytes(rows.keep)
-        window, drop = (int(plan.lower_tick), int(plan.upper_tick)), plan.refunds == Refunds.DROP
-        rec.judge_rows(ticks, amounts, kept, *window, drop, actions, tally)
+        ticks = readonly(rows.ticks)
+        window, drop = (int(self.plan.lower_tick), int(self.plan.upper_tick)), self.plan.refunds == Refunds.DROP
+        actions, tally = rec.judge(ticks, amounts, mask_bytes(rows.keep), *window, drop)
         keep = actions != rec.SKIP if tally[rec.N_SKIPPED] else None
         room = self._room.take(n, len(self._shards))
-        hashes, parts = hash_and_part(rows.customers, self.seed, len(self._shards), keep, room)
-        batch = rec.Batch(readonly(actions), ticks, amounts)
-        return Prepared(rows, first_row, batch, hashes, parts, room, tally, *self._occasions(rows))
+        keys, starts, n_shards = rows.customers, ROWS_ALONE, len(self._shards)
+        hashes, parts, listed = _NO_HASHES, list[NDArray[np.int32]](), list[NDArray[np.uint64]]()
+        if self._counts_rows:
+            if keep is None and isinstance(keys, FixedKeys | WideKeys):
+                starts = run_starts(keys)
+                keys = first_keys(keys, starts) if len(starts) else keys
+            listed = hash_and_list(keys, self.seed, n_shards, keep, room)
+        else:
+            assert not isinstance(keys, EntryKeys)
+            hashes, parts = hash_and_part(keys, self.seed, n_shards, keep, room)
+        batch, shared = rec.Batch(actions, ticks, amounts), (keys, starts, hashes, parts, listed, room)
+        return Prepared(rows, first_row, batch, *shared, tally, *self._occasions(rows))
 
     def entering(self, batches: Sequence[Prepared]) -> list[Callable[[], None]]:
         """Return thunks, one for each shard, that enter batches in the order of their rows, also at the same time.
@@ -241,8 +249,12 @@ class RfmTable:
 
         def work(number: int) -> None:
             for batch in batches:
-                if len(batch.parts[number]):
-                    self._enter(self._shards[number], batch, batch.parts[number])
+                shard = self._shards[number]
+                if isinstance(shard.table, CustomerTable):
+                    ids = batch.keys, batch.listed[number]
+                    shard.overflow |= shard.table.count(*ids, batch.batch, batch.first_row, batch.starts)
+                elif len(batch.parts[number]):
+                    self._enter(shard, batch, batch.parts[number])
 
         return [partial(work, number) for number in range(len(self._shards))] if batches else []
 
@@ -260,7 +272,7 @@ class RfmTable:
 
     def _enter(self, shard: Shard, batch: Prepared, part: NDArray[np.int32]) -> None:
         """Enter a shard's part of a batch."""
-        customers, hashes, actions = batch.rows.customers, batch.hashes, batch.batch.actions
+        customers, hashes, actions = batch.keys, batch.hashes, batch.batch.actions
         if shard.pairs is None:
             shard.count(customers, hashes, part, batch.batch, batch.first_row, batch.rows.beside)
             return

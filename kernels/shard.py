@@ -13,7 +13,7 @@ from kernels import records as rec
 from kernels._jit import readonly
 from kernels.accumulators import Accumulator, Beside, Part
 from kernels.customers import CustomerTable
-from kernels.hashing import ByteKeys, Keys
+from kernels.hashing import ByteKeys, EntryKeys, Keys, RowKeys
 from kernels.keys import KeyTable
 from kernels.pairs import PairSet
 
@@ -42,10 +42,14 @@ class Shard:
         byte_orders: bool,
         seed: int,
         accumulators: Sequence[Accumulator] = (),
+        shard: int = 0,
+        n_shards: int = 1,
     ) -> None:
         # Accumulators need numbers that stay.
         counts_rows = (fixed_ids or wide_ids) and not with_pairs and not accumulators
-        self.table: KeyTable | CustomerTable = CustomerTable(wide_ids, seed) if counts_rows else KeyTable(fixed_ids)
+        self.table: KeyTable | CustomerTable = KeyTable(fixed_ids)
+        if counts_rows:
+            self.table = CustomerTable(wide_ids, seed, shard, n_shards)
         self._records = rec.new_records(0 if counts_rows else _FIRST_RECORDS)
         self.accumulators = accumulators
         self._lists_latest = any(getattr(one, "reads_latest", False) for one in accumulators)
@@ -55,13 +59,8 @@ class Shard:
 
     @property
     def records(self) -> NDArray[np.void]:
-        """The records by slot, or by customer number and some to spare."""
+        """The records by customer number, and some to spare."""
         return self.table.records if isinstance(self.table, CustomerTable) else self._records
-
-    @property
-    def occupied(self) -> NDArray[np.uint8]:
-        """Which records are a customer's: 0 means none."""
-        return self.table.tags if isinstance(self.table, CustomerTable) else np.ones(self.table.n_keys, dtype=np.uint8)
 
     @property
     def nbytes(self) -> int:
@@ -76,8 +75,7 @@ class Shard:
 
     def n_without_row(self) -> int:
         """Return the number of customers without a kept row."""
-        occupied = self.occupied
-        return int(np.count_nonzero((self.records["first_row"][: len(occupied)] == rec.NEVER) & (occupied != 0)))
+        return int(np.count_nonzero(self.records["first_row"][: self.table.n_keys] == rec.NEVER))
 
     def number(self, keys: Keys, hashes: NDArray[np.uint64], rows: NDArray[np.int32]) -> NDArray[np.int32]:
         """Return int32[len(rows)], the customer numbers of the rows; new customers get an empty record."""
@@ -89,17 +87,15 @@ class Shard:
 
     def count(
         self,
-        keys: Keys,
+        keys: RowKeys,
         hashes: NDArray[np.uint64],
         rows: NDArray[np.int32],
         batch: rec.Batch,
         first_row: int,
         beside: Beside = _NOTHING,
     ) -> None:
-        """Enter the listed rows of a batch, and count every purchase as an occasion."""
-        if isinstance(self.table, CustomerTable):
-            self.overflow |= self.table.count(keys, hashes, rows, batch, first_row)
-            return
+        """Enter the listed rows of a batch, and count every purchase as an occasion, where customers are numbered."""
+        assert not isinstance(keys, EntryKeys)
         numbers = self.number(keys, hashes, rows)
         latest = self._room_for_latest(rows)
         overflow, n_latest = rec.count_rows(self.records, rows, numbers, *batch, first_row, latest)
@@ -119,7 +115,7 @@ class Shard:
 
     def enter(
         self,
-        keys: Keys,
+        keys: RowKeys,
         hashes: NDArray[np.uint64],
         rows: NDArray[np.int32],
         batch: rec.Batch,
@@ -128,6 +124,7 @@ class Shard:
         beside: Beside = _NOTHING,
     ) -> None:
         """Enter the listed rows of a batch, and count the occasion values[i] of purchase i where it is new."""
+        assert not isinstance(keys, EntryKeys)
         numbers = self.number(keys, hashes, rows)
         pair_numbers, pair_values = np.empty(len(rows), dtype=np.int32), np.empty(len(rows), dtype=np.int64)
         entered, latest = (*batch, first_row, values, pair_numbers, pair_values), self._room_for_latest(rows)

@@ -9,12 +9,14 @@ only if it is in lower case and its 17th digit is at least 8 (RFC 9562 §4.1, th
 Eight hex digits are read in one word, a digit a byte, without table or branch: 10 ns a UUID, a table of texts takes 70.
 """
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kernels._jit import kernel, load_u64, readonly, row_kernel, store_u64
+from kernels._run import Run, blocks, run_serially
 from kernels.hashing import ByteKeys, WideKeys
 
 Places = NDArray[np.int32] | NDArray[np.int64]
@@ -182,14 +184,24 @@ def put_numbers(words: NDArray[np.uint64], rows: NDArray[np.int32], numbers: NDA
     _put_numbers(words, readonly(rows), readonly(numbers))
 
 
-def unpack_texts(keys: WideKeys, numbered: ByteKeys) -> ByteKeys:
-    """Return the texts without gaps; numbered are those that have a number, by number."""
+def unpack_texts(keys: WideKeys, numbered: ByteKeys, run: Run = run_serially) -> ByteKeys:
+    """Return the texts without gaps; numbered are those that have a number, by number.
+
+    Every block is written to memory of its own first: what its last stores write too much would be another's.
+    """
     n = len(keys.words)
     words, lengths = readonly(keys.words), np.empty(n, dtype=np.int32)
-    _measure(words, readonly(numbered.lengths), lengths)
+    data, known, known_lengths = readonly(numbered.data), readonly(numbered.starts), readonly(numbered.lengths)
+    run([partial(_measure, words[a:b], known_lengths, lengths[a:b]) for a, b in blocks(n)])
     ends = np.cumsum(lengths, dtype=np.int64)
     starts = ends - lengths
-    n_bytes = int(ends[-1]) if n else 0
-    out = np.empty(n_bytes + _SLACK, dtype=np.uint8)
-    _write_texts(words, readonly(numbered.data), readonly(numbered.starts), readonly(starts), readonly(lengths), out)
-    return ByteKeys(out[:n_bytes], starts, lengths)
+    out = np.empty(int(ends[-1]) if n else 0, dtype=np.uint8)
+
+    def write(a: int, b: int) -> None:
+        first, stop = int(starts[a]), int(ends[b - 1])
+        own = np.empty(stop - first + _SLACK, dtype=np.uint8)
+        _write_texts(words[a:b], data, known, readonly(starts[a:b] - first), readonly(lengths[a:b]), own)
+        out[first:stop] = own[: stop - first]
+
+    run([partial(write, *block) for block in blocks(n)])
+    return ByteKeys(out, starts, lengths)

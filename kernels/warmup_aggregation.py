@@ -10,11 +10,15 @@ from kernels._jit import readonly
 from kernels.customers import CustomerTable
 from kernels.day_counts import DayCounts
 from kernels.dictionaries import Entries
+from kernels.hashing import EntryKeys
 from kernels.interning import Interner
-from kernels.keys import ByteKeys, FixedKeys, Keys, WideKeys, hash_keys, stable_hash
+from kernels.keys import ByteKeys, FixedKeys, Keys, WideKeys, stable_hash
 from kernels.money import Amounts
+from kernels.overview import overview
+from kernels.parts import Room, hash_and_list
 from kernels.recency import recency_days
 from kernels.rfm import Occasion, Plan, Refunds, RfmTable, Rows, sums_fit, sums_to_float
+from kernels.runs import run_starts
 from kernels.slots import FIRST_CAPACITY, grown, new_slots
 from kernels.texts import unpack_texts
 
@@ -56,7 +60,7 @@ def _grow() -> None:
     n, keys = 200, FixedKeys(np.arange(200, dtype=np.uint64))
     bought, ticks, amounts = np.full(n, rec.PURCHASE, dtype=np.uint8), np.zeros(n, dtype=np.int64), np.zeros(n)
     batch = rec.Batch(readonly(bought), readonly(ticks), readonly(amounts))
-    CustomerTable(False, 0).count(keys, hash_keys(keys, 0), np.arange(n, dtype=np.int32), batch, 0)
+    CustomerTable(False, 0).count(keys, hash_and_list(keys, 0, 1, None, Room(True).take(n, 1))[0], batch, 0)
 
 
 def _warm_texts() -> None:
@@ -66,10 +70,23 @@ def _warm_texts() -> None:
     for wide, place, index in product((True, False), (np.int32, np.int64), (np.int32, np.int64)):
         entries = Entries(data, offsets.astype(place), interner, wide)
         keys = entries.keys_of(indices.astype(index))
-        if isinstance(keys, WideKeys):
-            unpack_texts(keys, interner.texts())
+        if isinstance(keys, EntryKeys):
+            unpack_texts(WideKeys(keys.words[keys.entries]), interner.texts())
         else:
             entries.numbers_of(indices.astype(index))
+
+
+def _enter_entries(kind: AmountKind) -> None:
+    """Send rows of a dictionary's entries through a table."""
+    limits, zone = np.iinfo(np.int64), (np.zeros(1, dtype=np.int64), np.zeros(2, dtype=np.int64))
+    table = RfmTable(Plan(Occasion.ROW, Refunds.NET, limits.min, limits.max, 1, *zone, kind, False, None, True))
+    entries = Entries(np.arange(8, dtype=np.uint8), np.array([0, 1, 8]), Interner(), True)
+    amounts: Amounts = np.ones(_N, dtype=np.float64)
+    if kind != "float":
+        amounts = np.ones(_N if kind == "integer" else (_N, 2), dtype=np.int64)
+    keys = entries.keys_of(np.arange(_N, dtype=np.int32) % 2)
+    table.add(Rows(keys, np.arange(_N, dtype=np.int64), amounts), 0)
+    hash_and_list(keys, 0, 2, None, Room(True).take(_N, 2))
 
 
 def warm() -> None:
@@ -77,6 +94,10 @@ def warm() -> None:
     _warm_texts()
     for kind, id_kind in product(get_args(AmountKind), get_args(KeyKind)):
         _aggregate(kind, Occasion.ROW, id_kind, True)
+    for kind in get_args(AmountKind):
+        _enter_entries(kind)
+    for keys in (FixedKeys(np.zeros(_N, dtype=np.uint64)), WideKeys(np.zeros((_N, 2), dtype=np.uint64))):
+        run_starts(keys)
     for occasion, fixed_orders in product((Occasion.TIME, Occasion.DAY, Occasion.ORDER), (True, False)):
         _aggregate("float", occasion, "fixed", fixed_orders)
         _aggregate("integer", occasion, "fixed", fixed_orders)
@@ -88,6 +109,7 @@ def warm() -> None:
     sums_to_float(sums, 2)
     sums_fit(sums, "int64")
     recency_days(sums[:, 0].copy(), 0, 0, 1, False)
+    overview(sums[:, 0].copy(), np.zeros(1), sums[:, 1].copy())
     days = DayCounts(1)
     days.add(np.zeros(_N, dtype=np.int64))
     days.percentile(50)

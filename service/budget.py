@@ -43,8 +43,8 @@ _DECODING_RATIO = {Media.JSON: 18, Media.CSV: 5, Media.ARROW: 0, Media.PARQUET: 
 """Of a piece's bytes. {"rows": […]} of short numbers is the worst of JSON. Arrow is read where it lies; what compressed
 buffers become, and what row groups of Parquet do, is declared and reserved by the reader."""
 _IN_PLACE_BYTES, _SMALL_IN_PLACE_BYTES = 140, 300
-"""A customer's, in a table that grows in its place: 65 bytes a slot, 1.75 times as many at seven eighths full; four
-times as many as long as it is small."""
+"""A customer's, in a table that grows in its place: a record of 64 bytes and 6 to 13 of its group; where records leave
+the room they have, once in a while, both old and new ones. Four times as many as long as it is small."""
 _SMALL_TABLE = 131_072
 _RECORD_BYTES = 300
 """A customer's, where records and keys are apart: records double beside the old ones (192), slots too (77)."""

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from kernels.dictionaries import spans
+from kernels.finite import all_finite
 from kernels.keys import ByteKeys, FixedKeys, Keys
 from proto.errors import ErrorCode, RequestError
 
@@ -328,7 +329,10 @@ def find_holes(columns: dict[str, pa.Array], finite: tuple[str, ...], among: Boo
             first_null[name] = int(np.argmin(valid))
             keep = valid if keep is None else keep & valid
         if name in finite and pa.types.is_floating(array.type):
-            whole = np.isfinite(_values(array, array.type.to_pandas_dtype()))
+            values = _values(array, array.type.to_pandas_dtype())
+            if array.type == pa.float64() and all_finite(values):
+                continue
+            whole = np.isfinite(values)
             if valid is not None:
                 whole |= ~valid  # already counted as null
             if among is not None:

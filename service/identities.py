@@ -15,7 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from kernels._run import Run, run_serially
 from kernels.dictionaries import Entries, spans
+from kernels.hashing import RowKeys
 from kernels.interning import Interner
 from kernels.keys import ByteKeys, FixedKeys, Keys, WideKeys, take_keys
 from kernels.texts import pack_texts, put_numbers, unpack_texts
@@ -50,7 +52,7 @@ class Identities:
         self._entries: deque[tuple[pa.Array, Entries]] = deque(maxlen=_DICTIONARIES)
         self._lock = threading.Lock()
 
-    def keys_of(self, array: pa.Array, keep: Bools | None = None) -> Keys:
+    def keys_of(self, array: pa.Array, keep: Bools | None = None) -> RowKeys:
         """The ids of a column, of this type or, where that is a dictionary, of its value type. In any thread.
 
         Rows that `keep` leaves out, among them all missing ids, get a key without meaning. RequestError(LIMIT_EXCEEDED)
@@ -58,7 +60,7 @@ class Identities:
         """
         if self.kind == "bytes" or not self._is_text:
             return WideKeys(cols.uuid_words(array)) if self.kind == "wide" else cols.keys_of(array)
-        keys: Keys
+        keys: RowKeys
         if pa.types.is_dictionary(array.type) and (self.kind == "fixed" or len(array.dictionary) <= _MOST_ENTRIES):
             keys = self._entries_of(array.dictionary).keys_of(cols.dictionary_indices(array), keep)
         elif self.kind == "wide":
@@ -85,15 +87,15 @@ class Identities:
     @property
     def held_bytes(self) -> int:
         """What is held here: distinct texts, and what the entries of the last dictionaries have become."""
-        entries: int = sum(dictionary.nbytes + 16 * len(dictionary) for dictionary, _ in list(self._entries))
+        entries: int = sum(dictionary.nbytes + 20 * len(dictionary) for dictionary, _ in list(self._entries))
         return self._interner.nbytes + entries
 
-    def restore(self, keys: Keys) -> Keys:
+    def restore(self, keys: Keys, run: Run = run_serially) -> Keys:
         """The ids that `keys_of` made these of: FixedKeys of integers, all others ByteKeys without gaps."""
         if not self._is_text:
             return cols.uuid_keys(keys.words) if isinstance(keys, WideKeys) else keys
         if isinstance(keys, WideKeys):
-            return unpack_texts(keys, self._interner.texts())
+            return unpack_texts(keys, self._interner.texts(), run)
         if isinstance(keys, FixedKeys):
             return take_keys(self._interner.texts(), keys.bits.view(np.int64))
         return keys

@@ -25,6 +25,7 @@ import numpy.typing as npt
 import orjson
 import pyarrow as pa
 
+from kernels.hashing import EntryKeys
 from kernels.keys import FixedKeys, take_keys
 from kernels.rfm import Counts, Customers, Partial, sums_fit
 from proto.errors import ErrorCode, RequestError
@@ -102,8 +103,10 @@ def from_batch(batch: pa.RecordBatch, facts: dict[str, Any], identities: Identit
                 values = keys.bits.view(np.int64)
             else:
                 orders = keys
+    ids = identities.keys_of(batch["customer_id"])
+    assert not isinstance(ids, EntryKeys)  # a state has no dictionary
     customers = Customers(
-        keys=identities.keys_of(batch["customer_id"]),
+        keys=ids,
         first_row=first_row,
         first_tick=_ticks(batch["first_at"]),
         last_tick=_ticks(batch["last_at"]),

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from kernels.keys import ByteKeys, FixedKeys, Keys, take_keys
+from kernels.overview import overview
 from kernels.rfm import Counts as KernelCounts
 from kernels.rfm import Customers, recency_days, sums_fit, sums_to_float, tenure_days
 from proto.instants import NANOSECONDS_PER_DAY, rfc3339
@@ -158,11 +159,9 @@ def view_keys(keys: Keys, members: Ints | slice) -> Keys:
 
 
 def _revenue(sums: Any, amount_type: pa.DataType) -> Floats:
-    """Exact sums as float64; OverflowError when one does not fit the column it is to be returned in."""
+    """Sums as float64; OverflowError when an exact one does not fit the column it is to be returned in."""
     kind = cols.amount_kind(amount_type)
     if kind == "float":
-        if not np.isfinite(sums).all():
-            raise OverflowError
         floats: Floats = sums
         return floats
     if not sums_fit(sums, "int64" if kind == "integer" else "decimal38"):
@@ -192,14 +191,14 @@ def population_of_transactions(
     n = len(customers.frequency)
     instant = as_of or Instant.of_day(0)  # without a kept row there is no customer that could read it
     last = customers.last_tick
-    has_purchase = last != NO_PURCHASE
-    all_purchased = bool(has_purchase.all())
+    seen = overview(last, revenue, customers.frequency, team.run)
+    if seen.n_not_finite:  # no exact sum is
+        raise OverflowError
     tpd = unit.ticks_per_day
     monetary = revenue
     if aggregation.monetary == "mean":
         monetary = np.full(n, np.nan)
         np.divide(revenue, customers.frequency, out=monetary, where=customers.frequency > 0)
-    without = 0 if all_purchased else n - int(np.count_nonzero(has_purchase))
     history = None
     if counts.rows_kept and as_of is not None:
         history = (as_of.ns - int(counts.min_tick) * (NANOSECONDS_PER_DAY // tpd)) / NANOSECONDS_PER_DAY
@@ -210,7 +209,7 @@ def population_of_transactions(
         n=n,
         features={
             "recency_days": recency_days(last, *since),
-            "frequency": customers.frequency.astype(np.float64),
+            "frequency": seen.frequencies,
             "monetary": monetary,
             "tenure_days": tenure_days(customers.first_tick, *since),
         },
@@ -225,11 +224,11 @@ def population_of_transactions(
             refund_rows=int(counts.refund_rows),
             zero_amount_rows=int(counts.zero_amount_rows),
             customers_out=n,
-            customers_without_purchase=without,
+            customers_without_purchase=seen.n_without_purchase,
             customers_outside_window=outside_window,
-            customers_with_negative_monetary=int(np.count_nonzero(revenue < 0)),
+            customers_with_negative_monetary=seen.n_negative,
         ),
-        purchased=None if all_purchased else has_purchase,
+        purchased=last != NO_PURCHASE if seen.n_without_purchase else None,
         revenue=revenue,
         frequency=customers.frequency,
         sums=customers.sums,

@@ -7,7 +7,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from kernels.accumulators import MISSING, NO_CODE
-from kernels.keys import FixedKeys, Keys
+from kernels.hashing import RowKeys
+from kernels.keys import FixedKeys
 from proto.limits import Limits
 from service import columns as cols
 from service.identities import Identities
@@ -54,7 +55,7 @@ class TextCodes:
         return list(cols.id_column(keys, pa.utf8()).to_pylist())
 
 
-def codes_of(keys: Keys, array: pa.Array) -> Ints:
+def codes_of(keys: RowKeys, array: pa.Array) -> Ints:
     """Keys of one word as int64[n], MISSING where the array that they were made of has a null."""
     assert isinstance(keys, FixedKeys)
     codes: Ints = keys.bits.view(np.int64)

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from kernels.accumulators import Accumulator
 from kernels.day_counts import DayCounts
+from kernels.hashing import RowKeys
 from kernels.rfm import Occasion, Prepared, Refunds, RfmTable, Rows
 from kernels.rfm import Plan as KernelPlan
 from proto.errors import ErrorCode, RequestError
@@ -212,6 +213,7 @@ class TransactionsIntake:
         holes = cols.find_holes(arrays, finite=("amount",), among=among)
         ticks = cols.ticks_of(arrays["timestamp"])
         codes = self._grouping.codes(batch) if self._grouping is not None else None
+        customers: RowKeys
         if codes is not None and self._grouping is not None and self._grouping.by_row:
             customers = self._grouping.keys_of(arrays["customer_id"], holes.keep, codes)
         else:
@@ -334,7 +336,7 @@ class TransactionsIntake:
         keys, groups = customers.keys, None
         if self._grouping is not None:
             keys, groups = self._grouping.finish(keys, *table, arranged)
-        customers = customers._replace(keys=self._identities.restore(keys))
+        customers = customers._replace(keys=self._identities.restore(keys, self._team.run))
         as_of, notices = self._fixed_as_of, []
         if as_of is None and counts.rows_kept:
             latest = int(counts.max_tick)

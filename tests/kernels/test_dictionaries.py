@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernels.dictionaries import Entries, look_up, spans
+from kernels.hashing import EntryKeys, n_keys
 from kernels.interning import Interner
 from kernels.keys import FixedKeys, WideKeys, take_keys
 from kernels.texts import unpack_texts
@@ -16,10 +17,10 @@ from kernels.texts import unpack_texts
 from .text_inputs import TEXTS, arrays_of, texts_in
 
 
-def texts_of(keys: FixedKeys | WideKeys, rows: list[int], interner: Interner) -> list[str]:
+def texts_of(keys: FixedKeys | EntryKeys, rows: list[int], interner: Interner) -> list[str]:
     """Return the texts behind these rows' keys."""
-    if isinstance(keys, WideKeys):
-        return texts_in(unpack_texts(WideKeys(keys.words[rows]), interner.texts()))
+    if isinstance(keys, EntryKeys):
+        return texts_in(unpack_texts(WideKeys(keys.words[keys.entries[rows]]), interner.texts()))
     return texts_in(take_keys(interner.texts(), keys.bits[rows].view(np.int64)))  # type: ignore[arg-type]
 
 
@@ -42,12 +43,13 @@ def test_rows_have_the_keys_of_their_texts(
             indices = np.array([i for i, _ in rows], dtype=index)
             keep = np.array([there for _, there in rows], dtype=np.bool_)
             keys = entries.keys_of(indices, None if keep.all() else keep)
-            assert len(keys[0]) == len(rows)
+            assert n_keys(keys) == len(rows)
             kept = np.flatnonzero(keep).tolist()
             wanted = [twice[int(i)] for i in indices[keep]]
             assert texts_of(keys, kept, interner) == wanted
             for row, text in zip(kept, wanted, strict=True):
-                key = keys[0][row].tolist()
+                own = keys.words[keys.entries] if isinstance(keys, EntryKeys) else keys.bits
+                key = own[row].tolist()
                 assert keys_by_text.setdefault(text, key) == key
 
 

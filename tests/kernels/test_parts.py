@@ -3,11 +3,12 @@
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernels.hashing import WideKeys, hash_keys
-from kernels.parts import Room, hash_and_part, part_rows
+from kernels.hashing import FixedKeys, WideKeys, hash_keys
+from kernels.parts import Room, hash_and_list, hash_and_part, part_rows
 
 from .aggregation_inputs import I64, keys_of
 
@@ -29,6 +30,25 @@ def test_rows_are_parted_in_order(values: list[Any], wide: bool, seed: int, n_sh
     for shard, part in enumerate(parts):
         kept = [i for i in range(n) if keep is None or keep[i]]
         assert part.tolist() == [i for i in kept if (int(hashes[i]) >> 32) * n_shards >> 32 == shard]
+
+
+@given(INTS, st.booleans(), st.integers(0, 1 << 64), st.sampled_from([1, 2, 3, 8]), st.booleans())
+@settings(max_examples=150, deadline=None)
+def test_rows_are_listed_with_half_of_their_hashes(
+    values: list[int], wide: bool, seed: int, n_shards: int, masked: bool
+) -> None:
+    words = np.array([[v & (1 << 64) - 1, i % 3] for i, v in enumerate(values)], dtype=np.uint64).reshape(-1, 2)
+    keys = WideKeys(words) if wide else FixedKeys(words[:, 0].copy())
+    keep = np.arange(len(values)) % 3 != 1 if masked else None
+    hashes, parts = hash_and_part(keys, seed, n_shards, keep)
+    listed = hash_and_list(keys, seed, n_shards, keep, Room(True).take(len(values), n_shards))
+    for part, own in zip(parts, listed, strict=True):
+        assert own.tolist() == [(int(hashes[i]) & 0xFFFF_FFFF) << 32 | i for i in part.tolist()]
+
+
+def test_bytes_are_not_listed() -> None:
+    with pytest.raises(TypeError, match="found ByteKeys"):
+        hash_and_list(keys_of(["a"]), 1, 2, None, Room(True).take(1, 2))
 
 
 @given(st.lists(st.integers(0, (1 << 64) - 1), max_size=50), st.sampled_from([1, 2, 3, 8]), st.booleans())

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kernels import _run
 from kernels.keys import WideKeys
 from kernels.texts import pack_texts, put_numbers, unpack_texts
 
-from .aggregation_inputs import keys_of
+from .aggregation_inputs import keys_of, run_on_pool
 from .text_inputs import TEXTS, UUIDS, arrays_of, texts_in
 
 PACKED_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[89a-f][0-9a-f]{3}-[0-9a-f]{12}")
@@ -41,7 +42,9 @@ def test_words_stand_for_texts(dtype: Any, texts: list[str], before: bytes, afte
     pairs = [tuple(pair) for pair in words.tolist()]
     assert len(set(pairs)) == len(set(texts))
     assert len(set(zip(pairs, texts, strict=True))) == len(set(texts))
-    back = unpack_texts(WideKeys(words), keys_of([*numbered, "x"]))  # type: ignore[arg-type]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_run, "BLOCK", 5)
+        back = unpack_texts(WideKeys(words), keys_of([*numbered, "x"]), run_on_pool(2))  # type: ignore[arg-type]
     assert texts_in(back) == texts
     assert len(back.data) == sum(len(text.encode()) for text in texts)
 
