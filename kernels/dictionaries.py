@@ -8,7 +8,7 @@ bytes per entry, however often the dictionary changes.
 """
 
 import threading
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,16 +23,21 @@ Offsets = NDArray[np.int32] | NDArray[np.int64]
 Indices = NDArray[np.int32] | NDArray[np.int64]
 
 _AHEAD = 32  # rows between a prefetch and its use; entries of a million texts are far away
+_MOST_NARROWED = 16_384  # codes that are copied to take fewer bytes
+_NO_CODES = np.full(1, -1, dtype=np.int8)
+_NO_CODES.flags.writeable = False
 _UNUSED, _LISTED = -1, -2  # codes of entries without a number
 _LISTED_WORD = np.uint64(33 << 56)  # and with NO_NUMBER their high words: no text has them
 _LAST_WORD = np.uint64((34 << 56) - 1)
 
 
 @kernel
-def _look_up_codes(codes: NDArray[np.int32], indices: NDArray[Any], keep: NDArray[np.uint8], out: NDArray[Any]) -> int:
-    """Write out[i] = codes[indices[i]]; return how many kept rows point at an entry without a number.
+def _look_up_codes(
+    codes: NDArray[np.int32], indices: NDArray[Any], keep: NDArray[np.uint8], out: NDArray[np.uint64]
+) -> int:
+    """Write out[i] = codes[indices[i]], uint64[n]; return how many kept rows point at an entry without a number.
 
-    out is uint64[n] or int32[n]. An index outside the dictionary, as a missing value's slot may hold, is taken as 0.
+    An index outside the dictionary, as a missing value's slot may hold, is taken as 0.
     """
     n, n_without = np.uint64(len(codes)), 0
     for i in range(len(indices)):
@@ -41,6 +46,15 @@ def _look_up_codes(codes: NDArray[np.int32], indices: NDArray[Any], keep: NDArra
         out[i] = np.uint64(code)
         n_without += (code < 0) & (len(keep) == 0 or keep[i] != 0)
     return n_without
+
+
+@kernel
+def _look_up_narrow(codes: NDArray[Any], indices: NDArray[Any], out: NDArray[Any]) -> None:
+    """Write out[i] = codes[indices[i]], both of one kind. Looking for codes below 0 too took half as long again."""
+    n = np.uint64(len(codes))
+    for i in range(len(indices)):
+        index = np.uint64(indices[i])
+        out[i] = codes[index if index < n else np.uint64(0)]
 
 
 @kernel
@@ -127,12 +141,39 @@ def spans(offsets: Offsets, indices: Indices) -> tuple[NDArray[np.int64], NDArra
     return starts, lengths
 
 
-def look_up(codes: NDArray[np.int32], indices: Indices) -> NDArray[np.int32]:
-    """Return int32[n], codes[indices[i]]; an index outside the dictionary is taken as 0, and no codes as -1."""
-    out = np.full(len(indices), _UNUSED, dtype=np.int32)
-    if len(codes):
-        _look_up_codes(codes.copy(), readonly(indices), mask_bytes(None), out)  # one signature: can be written to
-    return out
+class _Table(NamedTuple):
+    """Codes of a dictionary's entries in as few bytes as they need, and whether one of them is below 0."""
+
+    codes: NDArray[Any]
+    has_negative: bool
+
+    def look_up(self, indices: Indices) -> tuple[NDArray[Any], bool]:
+        """Do as look_up."""
+        out = np.empty(len(indices), dtype=self.codes.dtype)
+        _look_up_narrow(self.codes, readonly(indices), out)
+        return out, self.has_negative and bool(out.min(initial=0) < 0)
+
+
+def _table_of(codes: NDArray[np.int32]) -> _Table:
+    if not len(codes):
+        return _Table(_NO_CODES, True)
+    if len(codes) > _MOST_NARROWED:
+        return _Table(readonly(codes), bool(codes.min() < 0))
+    narrow = codes.astype(narrow_kind(int(codes.max())))
+    return _Table(readonly(narrow), bool(narrow.min() < 0))
+
+
+def look_up(codes: NDArray[np.int32], indices: Indices) -> tuple[NDArray[Any], bool]:
+    """Return (codes[indices[i]] of each row, whether one is below 0), in as few bytes as all codes, from -128 on, need.
+
+    Those of more than 16,384 entries take four. An index outside the dictionary is taken as 0, and no codes as -1.
+    """
+    return _table_of(codes).look_up(indices)
+
+
+def narrow_kind(greatest: int) -> np.dtype[Any]:
+    """Return the type of the fewest bytes, one to four, that has codes up to the greatest."""
+    return np.dtype(np.int8 if greatest <= 127 else np.int16 if greatest <= 32_767 else np.int32)
 
 
 class Entries:
@@ -143,6 +184,7 @@ class Entries:
         self._lock = threading.Lock()  # of the entries without a number
         n = len(offsets) - 1
         self._codes = np.full(0 if wide else n, _UNUSED, dtype=np.int32)
+        self._table: _Table | None = None
         self._words = np.empty((n if wide else 0, 2), dtype=np.uint64)
         self._known = zeros(n if wide else 0, np.int32)  # in large pages: each row reads any of it
         self._known.fill(_UNUSED)
@@ -168,13 +210,22 @@ class Entries:
         words = self._words if len(self._words) else np.zeros((1, 2), dtype=np.uint64)
         return EntryKeys(words, readonly(entries), readonly(codes), self._known)
 
-    def numbers_of(self, indices: Indices) -> NDArray[np.int32]:
-        """Return int32[n], the number of each row's entry, where entries become numbers. In any thread."""
-        out = np.empty(len(indices), dtype=np.int32)
-        self._write(readonly(indices), mask_bytes(None), out)  # type: ignore[arg-type]
+    def numbers_of(self, indices: Indices) -> NDArray[Any]:
+        """Return the number of each row's entry, in as few bytes as they need, where entries become numbers.
+
+        Without meaning where the dictionary is empty. In any thread.
+        """
+        table = self._table or _table_of(self._codes)
+        out, has_unused = table.look_up(indices)
+        if has_unused and len(self._codes):
+            with self._lock:
+                self._number_entries(readonly(indices), mask_bytes(None))  # type: ignore[arg-type]
+            table = _table_of(self._codes)
+            out, _ = table.look_up(indices)
+        self._table = table  # may lack what another thread found meanwhile: who needs that comes here again
         return out
 
-    def _write(self, indices: Indices, keep: NDArray[np.uint8], out: NDArray[Any]) -> None:
+    def _write(self, indices: Indices, keep: NDArray[np.uint8], out: NDArray[np.uint64]) -> None:
         if len(self._offsets) == 1:  # nothing but missing ids
             out[:] = 0
         elif _look_up_codes(self._codes, indices, keep, out):

@@ -29,10 +29,10 @@ def _add(
 
 
 class GreatestValues:
-    """The greatest value of one column, int64 or int32, for one shard."""
+    """The greatest value of one column, int64 or codes of fewer bytes, for one shard."""
 
     def __init__(self, column: str, dtype: np.dtype[Any]) -> None:
-        self._column, self._fill = column, NO_CODE if dtype == np.int32 else MISSING
+        self._column, self._fill = column, MISSING if dtype == np.int64 else NO_CODE
         self._greatest = np.empty(0, dtype=dtype)
 
     @property

@@ -4,7 +4,7 @@ frequency = 1 for the first occasion + the pairs that were new to the set
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from kernels.keys import KeyTable
 from kernels.pairs import PairSet
 
 _FIRST_RECORDS = 128  # 8 KiB; a small request seldom has more customers
-_NO_NUMBERS = np.zeros(0, dtype=np.int32)
+_NO_NUMBERS, _NO_TICKS = np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int64)
 
 _NOTHING = Beside()
 
@@ -52,7 +52,7 @@ class Shard:
             self.table = CustomerTable(wide_ids, seed, shard, n_shards)
         self._records = rec.new_records(0 if counts_rows else _FIRST_RECORDS)
         self.accumulators = accumulators
-        self._lists_latest = any(getattr(one, "reads_latest", False) for one in accumulators)
+        self._read_latest: list[Any] = [one for one in accumulators if getattr(one, "reads_latest", False)]
         self.pairs = PairSet(seed) if with_pairs else None
         self.orders = KeyTable(fixed=False) if byte_orders else None
         self.overflow = False
@@ -97,10 +97,10 @@ class Shard:
         """Enter the listed rows of a batch, and count every purchase as an occasion, where customers are numbered."""
         assert not isinstance(keys, EntryKeys)
         numbers = self.number(keys, hashes, rows)
-        latest = self._room_for_latest(rows)
+        latest, ticks_before = self._room_for_latest(rows), self._ticks_before(beside)
         overflow, n_latest = rec.count_rows(self.records, rows, numbers, *batch, first_row, latest)
         self.overflow |= overflow
-        self._accumulate(rows, numbers, batch, beside, latest[:n_latest])
+        self._accumulate(rows, numbers, batch, beside, latest[:n_latest], ticks_before)
 
     def merge(
         self, keys: Keys, hashes: NDArray[np.uint64], rows: NDArray[np.int32], columns: rec.Columns
@@ -127,15 +127,22 @@ class Shard:
         assert not isinstance(keys, EntryKeys)
         numbers = self.number(keys, hashes, rows)
         pair_numbers, pair_values = np.empty(len(rows), dtype=np.int32), np.empty(len(rows), dtype=np.int64)
-        entered, latest = (*batch, first_row, values, pair_numbers, pair_values), self._room_for_latest(rows)
+        entered = *batch, first_row, values, pair_numbers, pair_values
+        latest, ticks_before = self._room_for_latest(rows), self._ticks_before(beside)
         n, overflow, n_latest = rec.enter_rows(self.records, rows, numbers, *entered, latest)
         self.overflow |= overflow
         self._add_pairs(pair_numbers[:n], pair_values[:n])
-        self._accumulate(rows, numbers, batch, beside, latest[:n_latest])
+        self._accumulate(rows, numbers, batch, beside, latest[:n_latest], ticks_before)
 
     def _room_for_latest(self, rows: NDArray[np.int32]) -> NDArray[np.int32]:
         """Return int32[len(rows)] where an accumulator wants to know which rows are late, else int32[0]."""
-        return np.empty(len(rows) if self._lists_latest else 0, dtype=np.int32)
+        return np.empty(len(rows) if self._read_latest else 0, dtype=np.int32)
+
+    def _ticks_before(self, beside: Beside) -> NDArray[np.int64]:
+        """Return int64[n_customers], when each last bought, where an accumulator has to know that, else int64[0]."""
+        if any(one.needs_ticks(beside.complete) for one in self._read_latest):
+            return self.records["last_tick"][: self.table.n_keys].copy()
+        return _NO_TICKS
 
     def _accumulate(
         self,
@@ -144,10 +151,11 @@ class Shard:
         batch: rec.Batch,
         beside: Beside,
         latest: NDArray[np.int32],
+        ticks_before: NDArray[np.int64],
     ) -> None:
         """Let the accumulators take in rows whose customers have these numbers."""
         if self.accumulators:
-            part = Part(rows, numbers, self.table.n_keys, batch, *beside, readonly(latest))
+            part = Part(rows, numbers, self.table.n_keys, batch, *beside, readonly(latest), ticks_before)
             for accumulator in self.accumulators:
                 accumulator.add(part)
 

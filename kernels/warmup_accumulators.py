@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from kernels import records as rec
 from kernels._jit import readonly
-from kernels.accumulators import Part
+from kernels.accumulators import Accumulator, Part
 from kernels.column_sums import ColumnSums, where_not_zero
 from kernels.distinct_values import DistinctValues
 from kernels.few_values import FEW
@@ -26,6 +26,8 @@ _KINDS: dict[str, np.dtype[Any]] = {
     "x": np.dtype(np.float64),
     "n": np.dtype(np.int64),
     "c": np.dtype(np.int32),
+    "h": np.dtype(np.int16),
+    "b": np.dtype(np.int8),
     "f": np.dtype(np.uint8),
 }
 
@@ -35,8 +37,8 @@ def warm() -> None:
     days, ones = readonly(np.array([0, 0, 40, 1])), readonly(np.ones(4))
     rows, numbers = readonly(np.arange(4, dtype=np.int32)), readonly(np.array([0, 1, 0, 1], dtype=np.int32))
     actions = readonly(np.full(4, rec.PURCHASE, dtype=np.uint8))
-    codes, flags = readonly(np.zeros(4, dtype=np.int32)), readonly(np.zeros(4, dtype=np.uint8))
-    columns: dict[str, NDArray[Any]] = {"x": ones, "n": days, "c": codes, "f": flags, "@day": days, "@amount": ones}
+    columns: dict[str, NDArray[Any]] = {name: readonly(np.zeros(4, dtype=kind)) for name, kind in _KINDS.items()}
+    columns |= {"x": ones, "n": days, "@day": days, "@amount": ones}
     months_of(days)
     all_finite(ones)
     where_not_zero(ones, ones)
@@ -47,20 +49,20 @@ def warm() -> None:
     floats = part(np.ones(4))
     apart = LastValues(_KINDS)
     more = (DistinctValues("n"), MonthSums(), WindowCounts((-1, 1)), FirstDaySums(), ValueVariety("n"))
-    for accumulator in (
-        ColumnSums("x", "x"),
-        apart,
-        *more,
-        GreatestValues("n", days.dtype),
-        GreatestValues("c", codes.dtype),
-    ):
+    greatest = (GreatestValues(name, _KINDS[name]) for name in "nchb")
+    accumulators: list[Accumulator] = [ColumnSums("x", "x"), apart, *more, *greatest]
+    for accumulator in accumulators:
         accumulator.add(floats)
-    together = LastValues(_KINDS)
-    for last in (together, *(LastValues({name: kind}) for name, kind in _KINDS.items())):
+    together, three = LastValues(_KINDS), LastValues({"x": days.dtype, "n": days.dtype, "@day": days.dtype})
+    refund = readonly(np.full(4, rec.REFUND, dtype=np.uint8))
+    for last in (together, three, *(LastValues({name: kind}) for name, kind in _KINDS.items())):
         last.add(floats._replace(complete=frozenset(columns), latest=rows))
+        last.add(floats._replace(complete=frozenset(columns), latest=rows, batch=floats.batch._replace(actions=refund)))
     for last in (apart, together):
-        for column in range(len(_KINDS)):
+        for column, name in enumerate(_KINDS):
             last.values(2, column)
+            if name in "chb":
+                last.codes(column)
     n = 2 * FEW + 1  # of one customer: one more than are kept with it
     its_rows, nobody_else = readonly(np.arange(n, dtype=np.int32)), readonly(np.zeros(n, dtype=np.int32))
     bought = readonly(np.full(n, rec.PURCHASE, dtype=np.uint8))

@@ -9,7 +9,7 @@ from kernels import records as rec
 from kernels._jit import readonly
 from kernels.customers import CustomerTable
 from kernels.day_counts import DayCounts
-from kernels.dictionaries import Entries
+from kernels.dictionaries import Entries, look_up
 from kernels.hashing import EntryKeys
 from kernels.interning import Interner
 from kernels.keys import ByteKeys, FixedKeys, Keys, WideKeys, stable_hash
@@ -74,6 +74,8 @@ def _warm_texts() -> None:
             unpack_texts(WideKeys(keys.words[keys.entries]), interner.texts())
         else:
             entries.numbers_of(indices.astype(index))
+            for greatest in (0, 1_000, 100_000):
+                look_up(np.array([0, greatest], dtype=np.int32), indices.astype(index))
 
 
 def _enter_entries(kind: AmountKind) -> None:

@@ -272,9 +272,14 @@ def feature_array(array: pa.Array) -> Floats:
 
 def boolean_bytes(array: pa.Array) -> npt.NDArray[np.uint8]:
     """A boolean column as 0 and 1, anything where it has a null; five times faster than Arrow's cast."""
-    first, bits = divmod(array.offset, 8)
-    packed = np.frombuffer(array.buffers()[1] or b"", np.uint8)[first : first + -(-(bits + len(array)) // 8)]
-    return np.unpackbits(packed, count=bits + len(array), bitorder="little")[bits:]
+    return _unpacked(array.buffers()[1], array.offset, len(array))
+
+
+def _unpacked(buffer: pa.Buffer | None, start: int, n: int) -> npt.NDArray[np.uint8]:
+    """`n` bits from `start` on, a byte each."""
+    first, bits = divmod(start, 8)
+    packed = np.frombuffer(buffer or b"", np.uint8)[first : first + -(-(bits + n) // 8)]
+    return np.unpackbits(packed, count=bits + n, bitorder="little")[bits:]
 
 
 # What is missing
@@ -298,14 +303,15 @@ class Holes(NamedTuple):
 
 def validity(array: pa.Array) -> Bools | None:
     """Which slots hold a value; None when all do. A dictionary can also point at a null of its own."""
-    if pa.types.is_dictionary(array.type):
-        if array.dictionary.null_count == 0 and array.null_count == 0:
-            return None
+    if pa.types.is_dictionary(array.type) and array.dictionary.null_count:
         array = array.dictionary.is_valid().take(array.indices).fill_null(False)
         return np.asarray(array.to_numpy(zero_copy_only=False), np.bool_)
     if array.null_count == 0:
         return None
-    return np.asarray(array.is_valid().to_numpy(zero_copy_only=False), np.bool_)
+    bits = array.buffers()[0]
+    if bits is None:  # a column of nothing but nulls has none
+        return np.asarray(array.is_valid().to_numpy(zero_copy_only=False), np.bool_)
+    return _unpacked(bits, array.offset, len(array)).view(np.bool_)
 
 
 def find_holes(columns: dict[str, pa.Array], finite: tuple[str, ...], among: Bools | None = None) -> Holes:

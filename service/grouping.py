@@ -59,7 +59,7 @@ def with_group(wishes: Wishes, partition: Partition | None) -> Wishes:
 def with_groups(beside: Beside, codes: Ints) -> Beside:
     """The columns of a batch, and its groups among them."""
     complete = {GROUP_COLUMN} if bool((codes != MISSING).all()) else set()
-    return Beside({**beside.columns, GROUP_COLUMN: codes}, beside.complete | complete)
+    return beside._replace(columns={**beside.columns, GROUP_COLUMN: codes}, complete=beside.complete | complete)
 
 
 class _Codes:

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from kernels._run import Run, run_serially
-from kernels.dictionaries import Entries, spans
+from kernels.dictionaries import Entries, narrow_kind, spans
 from kernels.hashing import RowKeys
 from kernels.interning import Interner
 from kernels.keys import ByteKeys, FixedKeys, Keys, WideKeys, take_keys
@@ -49,7 +49,7 @@ class Identities:
             self.kind = "fixed"
         self._limits, self._interner = limits, Interner(n_shards)
         # with the dictionaries they are of, so that nothing else can come to lie at those addresses
-        self._entries: deque[tuple[pa.Array, Entries]] = deque(maxlen=_DICTIONARIES)
+        self._entries: deque[tuple[tuple[int, ...], pa.Array, Entries]] = deque(maxlen=_DICTIONARIES)
         self._lock = threading.Lock()
 
     def keys_of(self, array: pa.Array, keep: Bools | None = None) -> RowKeys:
@@ -70,12 +70,14 @@ class Identities:
         check_text(self.text_bytes, self._limits)
         return keys
 
-    def numbers_of(self, array: pa.Array) -> npt.NDArray[np.int32]:
-        """The texts of a column as numbers, where `keys_of` gives numbers; missing ones without meaning."""
+    def numbers_of(self, array: pa.Array) -> npt.NDArray[Any]:
+        """The texts of a column as numbers of one to four bytes, where `keys_of` gives numbers; missing ones without
+        meaning."""
         if pa.types.is_dictionary(array.type):
-            numbers = self._entries_of(array.dictionary).numbers_of(cols.dictionary_indices(array))
+            numbers: npt.NDArray[Any] = self._entries_of(array.dictionary).numbers_of(cols.dictionary_indices(array))
         else:
             numbers = self._interner.number(_bytes_of(array))
+            numbers = numbers.astype(narrow_kind(int(numbers.max(initial=0))), copy=False)
         check_text(self.text_bytes, self._limits)
         return numbers
 
@@ -87,7 +89,7 @@ class Identities:
     @property
     def held_bytes(self) -> int:
         """What is held here: distinct texts, and what the entries of the last dictionaries have become."""
-        entries: int = sum(dictionary.nbytes + 20 * len(dictionary) for dictionary, _ in list(self._entries))
+        entries: int = sum(dictionary.nbytes + 20 * len(dictionary) for _, dictionary, _ in list(self._entries))
         return self._interner.nbytes + entries
 
     def restore(self, keys: Keys, run: Run = run_serially) -> Keys:
@@ -123,12 +125,13 @@ class Identities:
 
     def _entries_of(self, dictionary: pa.Array) -> Entries:
         """What the dictionary's entries have become, by the batches that shared it."""
+        place = _place_of(dictionary)
         with self._lock:
-            for known, entries in self._entries:
-                if _is_same(dictionary, known):
+            for known, _, entries in self._entries:
+                if place == known:
                     return entries
             entries = Entries(*cols.text_values(dictionary), self._interner, wide=self.kind == "wide")
-            self._entries.appendleft((dictionary, entries))
+            self._entries.appendleft((place, dictionary, entries))
             return entries
 
 
@@ -145,9 +148,6 @@ def _bytes_of(array: pa.Array) -> ByteKeys:
     return keys
 
 
-def _is_same(one: pa.Array, other: pa.Array) -> bool:
-    """Whether two dictionaries lie at the same place: then none of their texts has to be read again."""
-    if len(one) != len(other) or one.offset != other.offset:
-        return False
-    addresses = [[buffer and buffer.address for buffer in array.buffers()] for array in (one, other)]
-    return addresses[0] == addresses[1]
+def _place_of(dictionary: pa.Array) -> tuple[int, ...]:
+    """Where a dictionary lies: of one at the same place none of the texts has to be read again."""
+    return len(dictionary), dictionary.offset, *(buffer.address if buffer else 0 for buffer in dictionary.buffers())

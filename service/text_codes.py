@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -29,6 +31,7 @@ class TextCodes:
 
     def __init__(self, limits: Limits, n_shards: int = 1) -> None:
         self._texts = Identities(_TEXTS, count_rows=False, limits=limits, n_shards=n_shards)
+        self._kind: np.dtype[Any] = np.dtype(np.int8)
 
     @property
     def held_bytes(self) -> int:
@@ -42,10 +45,12 @@ class TextCodes:
         """
         return codes_of(self._texts.keys_of(array), array)
 
-    def narrow(self, array: pa.Array) -> npt.NDArray[np.int32]:
-        """The same as int32[n], NO_CODE where there is no text."""
-        numbers, valid = self._texts.numbers_of(array), cols.validity(array)
-        return numbers if valid is None else np.where(valid, numbers, np.int32(NO_CODE))
+    def narrow(self, array: pa.Array, valid: npt.NDArray[np.bool_] | None) -> npt.NDArray[Any]:
+        """The same in as few bytes as this column's codes need, NO_CODE where there is no text: see cols.validity."""
+        numbers = self._texts.numbers_of(array)
+        self._kind = max(self._kind, numbers.dtype)  # once wide, wide: what is kept of them need not change again
+        numbers = numbers.astype(self._kind, copy=False)
+        return numbers if valid is None else np.where(valid, numbers, numbers.dtype.type(NO_CODE))
 
     def texts(self, codes: Ints) -> list[str]:
         """The texts that became these numbers, of which none is MISSING."""

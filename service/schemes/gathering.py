@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ import pyarrow as pa
 from kernels.accumulators import Accumulator, Beside
 from kernels.last_values import LastValues
 from kernels.listing import Arranged
+from kernels.packing import pack
 from proto.limits import Limits
 from proto.wishes import Wished
 from service import columns as cols
@@ -70,6 +71,7 @@ class Gathering:
         kind = cols.amount_kind(amount_type)
         scale = amount_type.scale if kind == "decimal" else 0
         self._setup = Setup(moment, kind, scale, self._columns.dtypes)
+        self._packed = [column for one in self._kept for column in one.packed(self._setup)]
         self._missing: dict[str, int] = {}
         self._lock = threading.Lock()
 
@@ -92,7 +94,30 @@ class Gathering:
                 _counted(self._missing, missing)
         complete = frozenset(arrays).difference(missing)
         arrays |= derived(self._derived, self._setup.moment, ticks, amounts, arrays)
-        return Beside(arrays, complete)
+        packed = pack({name: arrays.pop(name) for name in self._packed}) if self._packed else None
+        return Beside(arrays, complete, packed)
+
+    def _ranks(
+        self, shards: Sequence[Sequence[Accumulator]], labels: dict[str, list[str]], team: ThreadTeam
+    ) -> dict[str, npt.NDArray[np.int64]]:
+        """By label column what its codes are in the order of the texts, which are written to `labels`.
+
+        Only last values are kept of labels, so that all of them are narrow.
+        """
+        narrow = [
+            (i, column, part.columns[0])
+            for i, (one, own) in enumerate(zip(self._kept, shards[0], strict=False))  # behind them are groups
+            if isinstance(own, LastValues)
+            for column, part in enumerate(one.parts)
+            if self._columns.extras[part.columns[0]].kind == "label"
+        ]
+        lasts: list[tuple[Any, int]] = [(shard[i], column) for i, column, _ in narrow for shard in shards]
+        codes = iter(team.map(lambda last: last[0].codes(last[1]), lasts))
+        ranks = {}
+        for _, _, name in narrow:
+            used = reduce(np.union1d, [np.flatnonzero(next(codes)) for _ in shards])
+            ranks[name], labels[name] = self._columns.ranks(name, used)
+        return ranks
 
     def finish(
         self,
@@ -106,6 +131,7 @@ class Gathering:
         n, setup = sum(len(places) for _, places in arranged), self._setup._replace(moment=moment)
         gathered: dict[Accumulation, Figures] = {part: {} for one in self._kept for part in one.parts}
         labels: dict[str, list[str]] = {}
+        ranks = self._ranks(shards, labels, team)
 
         def listed(part: Accumulation, name: str, like: npt.NDArray[Any]) -> npt.NDArray[Any]:
             with self._lock:
@@ -113,20 +139,25 @@ class Gathering:
                     gathered[part][name] = np.empty((n, *like.shape[1:]), like.dtype)
                 return gathered[part][name]
 
-        def place(i: int, shard: int) -> None:
+        def place(i: int, shard: int, column: int) -> None:
             one, own, n_shard, (slots, places) = self._kept[i], shards[shard][i], n_numbers[shard], arranged[shard]
             if isinstance(own, LastValues):
-                for column, part in enumerate(one.parts):
-                    own.write(column, slots, places, listed(part, "value", own.values(0, column)))
+                part = one.parts[column]
+                out = listed(part, "value", own.values(0, column))
+                own.write(column, slots, places, out, ranks.get(part.columns[0]))
                 return
             for part, figures in zip(one.parts, one.figures(own, n_shard, setup), strict=True):
                 for name, values in figures.items():
                     listed(part, name, values)[places] = values[slots]
 
-        team.run([partial(place, i, shard) for i in range(len(self._kept)) for shard in range(len(shards))])
-        for one, figures in gathered.items():
-            if isinstance(one, Last) and self._columns.extras[one.column].kind == "label":
-                figures["value"], labels[one.column] = self._columns.labels(one.column, figures["value"])
+        team.run(
+            [
+                partial(place, i, shard, column)
+                for i, one in enumerate(self._kept)
+                for column in range(len(one.parts) if isinstance(shards[0][i], LastValues) else 1)
+                for shard in range(len(shards))
+            ]
+        )
         return Gathered(gathered, labels, self._missing, tuple(self._columns.extras), moment)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from kernels.accumulators import Accumulator
 from kernels.column_sums import ColumnSums
 from kernels.last_values import LastValues
+from kernels.packing import WORD_BYTES
 from kernels.window_sums import WindowCounts, WindowSums
 from service.schemes.accumulations import (
     Accumulation,
@@ -43,6 +44,11 @@ class Joined:
 
     parts: tuple[Accumulation, ...]
     name: str | None = None
+
+    def packed(self, setup: Setup) -> list[str]:
+        """The columns of which rows come side by side: several narrow ones, or one beside others."""
+        columns = self._columns() if self.name == _LAST else []
+        return [column for column in columns if setup.dtypes[column].itemsize < WORD_BYTES]
 
     def make(self, setup: Setup) -> Accumulator:
         """An accumulator for one shard."""

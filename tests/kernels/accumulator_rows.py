@@ -52,8 +52,13 @@ def latest_of(rows: Sequence[Row], last_ticks: dict[int, int]) -> Any:
     return readonly(np.array(latest, dtype=np.int32))
 
 
-def part_of(rows: Sequence[Row], kind: str, last_ticks: dict[int, int] | None = None) -> Part:
-    """The rows as one batch, in which other shards have rows too: every second one."""
+NARROW = {"narrow_code": np.int32, "half_code": np.int16, "byte_code": np.int8, "other_code": np.int8}
+
+
+def part_of(
+    rows: Sequence[Row], kind: str, last_ticks: dict[int, int] | None = None, growing: type[np.integer[Any]] = np.int8
+) -> Part:
+    """The rows as one batch, in which other shards have rows too: every second one; the type of one column."""
     n = 2 * len(rows)
     own = np.arange(0, n, 2, dtype=np.int32)
 
@@ -83,18 +88,23 @@ def part_of(rows: Sequence[Row], kind: str, last_ticks: dict[int, int] | None = 
     n_customers = max((row.customer for row in rows), default=-1) + 1
     codes, values = [row.code for row in rows], [row.value for row in rows]
     narrow_codes = [NO_CODE if code is None else code % 5 for code in codes]
-    columns["narrow_code"] = column(narrow_codes, np.int32, 7)
+    for name, dtype in NARROW.items():
+        columns[name] = column(narrow_codes, dtype, 7)
+    columns["growing"] = column(narrow_codes, growing, 7)
     columns["flag"] = column([NO_FLAG if value is None else value > 0 for value in values], np.uint8, 1)
     kept = [row for row in rows if row.action in (rec.REFUND, rec.PURCHASE)]
-    fields = {"value": "value", "flag": "value", "code": "code", "narrow_code": "code"}
+    fields = dict.fromkeys(columns, "code") | {"value": "value", "flag": "value"}
     complete = frozenset(name for name, own in fields.items() if all(getattr(row, own) is not None for row in kept))
-    latest = latest_of(rows, {} if last_ticks is None else last_ticks)
-    return Part(readonly(own), numbers, n_customers, batch, columns, complete, latest)
+    last_ticks = {} if last_ticks is None else last_ticks
+    ticks_before = np.array([last_ticks.get(i, np.iinfo(np.int64).min) for i in range(n_customers)], dtype=np.int64)
+    latest = latest_of(rows, last_ticks)
+    part = Part(readonly(own), numbers, n_customers, batch, columns, complete, latest=latest)
+    return part._replace(ticks_before=ticks_before)
 
 
 def sent(accumulator: Accumulator, rows: Sequence[Row], cut: int, kind: str = "float") -> None:
-    """Sends the rows in two batches."""
+    """Sends the rows in three batches, of which one column becomes wider and less wide."""
     last_ticks: dict[int, int] = {}
-    for piece in (rows[:cut], rows[cut:]):
-        accumulator.add(part_of(piece, kind, last_ticks))
+    for i, piece in enumerate((rows[:cut], rows[cut : 2 * cut], rows[2 * cut :])):
+        accumulator.add(part_of(piece, kind, last_ticks, (np.int8, np.int32, np.int16)[i]))
     assert accumulator.nbytes >= 0

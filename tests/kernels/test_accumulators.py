@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,7 @@ def test_room_of_columns_side_by_side() -> None:
     ("values", "wide"),
     [
         (np.array([0, 1, NO_FLAG], dtype=np.uint8), [0.0, 1.0, np.nan]),
-        (np.array([5, 0, NO_CODE], dtype=np.int32), [5, 0, MISSING]),
+        *((np.array([5, 0, NO_CODE], dtype=kind), [5, 0, MISSING]) for kind in (np.int8, np.int16, np.int32)),
         (np.array([5, -1, MISSING]), [5, -1, MISSING]),
         (np.array([0.5, -np.inf, np.nan]), [0.5, -np.inf, np.nan]),
     ],
@@ -43,16 +43,21 @@ def test_narrow_columns_say_the_same_as_wide_ones(values: Any, wide: list[float]
 
 
 class _Latest:
-    """Keeps which rows of the whole were listed as latest."""
+    """Keeps which rows of the whole were listed as latest, and when their customers had bought before their batch."""
 
     reads_latest = True
     nbytes = 0
 
-    def __init__(self, found: list[int]) -> None:
-        self.found = found
+    def __init__(self, found: list[int], ticks: dict[int, int]) -> None:
+        self.found, self.ticks = found, ticks
+
+    def needs_ticks(self, complete: Collection[str]) -> bool:
+        return True
 
     def add(self, part: Part) -> None:
-        self.found += part.columns["row"][part.rows[part.latest]].tolist()
+        rows = part.columns["row"][part.rows].tolist()
+        self.ticks |= zip(rows, part.ticks_before[part.numbers].tolist(), strict=True)
+        self.found += [rows[j] for j in part.latest]
 
 
 @pytest.mark.parametrize("occasion", [Occasion.ROW, Occasion.TIME])
@@ -66,11 +71,12 @@ def test_rows_not_older_than_the_latest_purchase_before_are_listed(
     occasion: Occasion, rows: list[tuple[int, int, int]], cut: int, n_shards: int, drop: bool
 ) -> None:
     found: list[int] = []
+    ticks_before: dict[int, int] = {}
     no_zone = np.zeros(0, dtype=np.int64), np.zeros(1, dtype=np.int64)
     plan = Plan(occasion, Refunds.DROP if drop else Refunds.NET, 0, 8, 1, *no_zone, "float", True)
 
     def accumulators() -> Sequence[Accumulator]:
-        return [_Latest(found)]
+        return [_Latest(found, ticks_before)]
 
     table = RfmTable(plan, n_shards, accumulators=accumulators)
     for start, stop in ((0, cut), (cut, len(rows))):
@@ -78,8 +84,11 @@ def test_rows_not_older_than_the_latest_purchase_before_are_listed(
         ids, ticks, amounts = (np.ascontiguousarray(column) for column in batch.T)
         beside = Beside({"row": np.arange(start, start + len(batch))})
         table.add(Rows(FixedKeys(ids.view(np.uint64)), ticks, amounts.astype(np.float64), beside=beside), start)
-    wanted, last = [], dict.fromkeys(range(4), -1)
+    wanted, last, last_before = [], dict.fromkeys(range(4), MISSING), dict.fromkeys(range(4), MISSING)
     for i, (customer, tick, amount) in enumerate(rows):
+        if i == cut:
+            last_before = dict(last)
+        assert ticks_before.get(i, last_before[customer]) == last_before[customer]  # not all rows come
         if 0 < tick <= 8 and (amount >= 0 or not drop) and tick >= last[customer]:
             wanted.append(i)
             last[customer] = last[customer] if amount < 0 else tick

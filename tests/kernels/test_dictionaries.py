@@ -91,11 +91,18 @@ def test_spans_of_nothing() -> None:
 @pytest.mark.parametrize("index", [np.int32, np.int64])
 def test_codes_and_numbers_are_looked_up_by_entry(index: Any) -> None:
     indices = np.array([2, 0, 0, 9, -1], dtype=index)
-    assert look_up(np.array([7, 8, -2], dtype=np.int32), indices).tolist() == [-2, 7, 7, 7, 7]
-    assert look_up(np.zeros(0, dtype=np.int32), indices).tolist() == [-1] * 5
+    for greatest, kind in ((7, np.int8), (127, np.int8), (128, np.int16), (32_767, np.int16), (32_768, np.int32)):
+        found, has_unused = look_up(np.array([greatest, 5, -2], dtype=np.int32), indices)
+        assert (found.dtype, found.tolist(), has_unused) == (kind, [-2, *[greatest] * 4], True)
+    found, has_unused = look_up(np.array([7, 8, -2], dtype=np.int32), indices[1:3])
+    assert (found.tolist(), has_unused) == ([7, 7], False)
+    found, has_unused = look_up(np.arange(20_000, dtype=np.int32) % 5, indices)
+    assert (found.dtype, found.tolist(), has_unused) == (np.int32, [2, 0, 0, 4, 0], False)  # not copied for few rows
+    assert look_up(np.zeros(0, dtype=np.int32), indices)[0].tolist() == [-1] * 5
     interner = Interner()
     entries = Entries(*arrays_of(["a", "b", "a"], np.int32, b"", b""), interner, False)
     numbers = entries.numbers_of(indices)
-    assert numbers.dtype == np.int32
+    assert numbers.dtype == np.int8
     assert numbers.tolist() == entries.keys_of(indices)[0].tolist() == [0, 0, 0, 0, 0]
     assert entries.numbers_of(np.array([1], dtype=index)).tolist() == [1]
+    assert Entries(*arrays_of([], np.int32, b"", b""), interner, False).numbers_of(indices).tolist() == [-1] * 5

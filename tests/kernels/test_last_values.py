@@ -9,9 +9,9 @@ from kernels import records as rec
 from kernels.accumulators import MISSING
 from kernels.last_values import LastValues
 
-from .accumulator_rows import N_CUSTOMERS, ROWS, Row, sent
+from .accumulator_rows import N_CUSTOMERS, NARROW, ROWS, Row, sent
 
-KINDS = {"value": np.float64, "code": np.int64, "narrow_code": np.int32, "flag": np.uint8}
+KINDS = {"value": np.float64, "code": np.int64, "growing": np.int8, "flag": np.uint8, **NARROW}
 
 
 def naive_last(rows: list[Row], customer: int, field: str, missing: Any) -> Any:
@@ -21,7 +21,7 @@ def naive_last(rows: list[Row], customer: int, field: str, missing: Any) -> Any:
     return sorted(there, key=lambda pair: pair[0])[-1][1] if there else missing
 
 
-@given(ROWS, st.integers(0, 40), st.integers(0, 40), st.permutations(list(KINDS)), st.integers(1, 4))
+@given(ROWS, st.integers(0, 40), st.integers(0, 40), st.permutations(list(KINDS)), st.integers(1, len(KINDS)))
 def test_the_latest_value_of_those_that_are_there(
     rows: list[Row], cut: int, n_complete: int, names: list[str], n_names: int
 ) -> None:
@@ -34,7 +34,8 @@ def test_the_latest_value_of_those_that_are_there(
         value = naive_last(rows, customer, "value", math.nan)
         code = naive_last(rows, customer, "code", MISSING)
         flag = value if math.isnan(value) else float(value > 0)
-        wanted = {"value": value, "flag": flag, "code": code, "narrow_code": code if code == MISSING else code % 5}
+        wanted = dict.fromkeys(KINDS, code if code == MISSING else code % 5)
+        wanted |= {"value": value, "flag": flag, "code": code}
         for place, name in enumerate(names[:n_names]):
             found = last.values(N_CUSTOMERS, place).tolist()[customer]
             assert repr(found) == repr(wanted[name])

@@ -24,6 +24,7 @@ from service.columns import (
     ticks_of,
     time_column,
     time_unit,
+    validity,
 )
 from tests.service.arrays import INTEGERS, bounds, sliced, texts_of
 
@@ -330,3 +331,8 @@ def test_bits_become_bytes(flags: list[bool | None], left: int, right: int) -> N
     found = boolean_bytes(array).tolist()
     assert len(found) == len(flags)
     assert all(flag is None or flag == byte for flag, byte in zip(flags, found, strict=True))
+    for kind in (pa.bool_(), pa.int16(), pa.utf8(), pa.dictionary(pa.int8(), pa.utf8())):
+        valid = validity(
+            array.cast(pa.utf8()).dictionary_encode() if pa.types.is_dictionary(kind) else array.cast(kind)
+        )
+        assert ([True] * len(flags) if valid is None else valid.tolist()) == [flag is not None for flag in flags]

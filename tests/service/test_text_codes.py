@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,10 +13,15 @@ from hypothesis import strategies as st
 from kernels.accumulators import MISSING, NO_CODE
 from kernels.keys import FixedKeys
 from proto.limits import Limits
+from service import columns as cols
 from service.text_codes import TextCodes, codes_of
 
 KINDS = [pa.utf8(), pa.large_utf8(), pa.dictionary(pa.int8(), pa.utf8())]
 COLUMN = st.lists(st.none() | st.sampled_from(["", "a", "北", "more than a word of eight bytes"]), max_size=8)
+
+
+def narrow_of(codes: TextCodes, array: pa.Array) -> npt.NDArray[Any]:
+    return codes.narrow(array, cols.validity(array))
 
 
 @given(st.lists(st.tuples(st.sampled_from(KINDS), COLUMN), max_size=4))
@@ -22,13 +30,22 @@ def test_a_text_has_one_number_in_every_type_and_batch(columns: list[tuple[pa.Da
     known: dict[str, int] = {}
     for kind, texts in columns:
         array = pa.array(texts, kind)
-        for text, code, narrow in zip(texts, codes.of(array).tolist(), codes.narrow(array).tolist(), strict=True):
+        for text, code, narrow in zip(texts, codes.of(array).tolist(), narrow_of(codes, array).tolist(), strict=True):
             if text is None:
                 assert (code, narrow) == (MISSING, NO_CODE)
             else:
                 assert known.setdefault(text, code) == code == narrow
     assert len(set(known.values())) == len(known)
     assert codes.texts(np.array(list(known.values()), np.int64)) == list(known)
+
+
+def test_narrow_numbers_stay_as_wide_as_they_became() -> None:
+    codes = TextCodes(Limits())
+    few, many = pa.array(["a", None, "b"]), pa.array([str(i) for i in range(300)])
+    for array, kind in ((few, np.int8), (many, np.int16), (few.dictionary_encode(), np.int16)):
+        numbers = narrow_of(codes, array)
+        assert numbers.dtype == kind
+        assert [MISSING if code == NO_CODE else code for code in numbers.tolist()] == codes.of(array).tolist()
 
 
 def test_integers_are_their_own_numbers() -> None:

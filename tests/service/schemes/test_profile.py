@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from proto.errors import RequestError
 from service.outcome import Outcome
 from tests.data.jobs import rows
-from tests.service.schemes.shop import request, told
+from tests.service.schemes.shop import purchases, request, told
 
 
 def naive(labels: list[str | None], segments: list[int]) -> list[dict[str, Any]]:
@@ -72,3 +72,15 @@ def test_worked_by_hand() -> None:
     assert [cell["lift"] for cell in _figures(own)["tier"]] == [[1.0, 1.0], [1.0, 1.0]]
     with pytest.raises(RequestError, match="colour"):
         request(table, {"schemes": "profile", "profile.columns": "colour"}, features="visits")
+
+
+def test_labels_that_become_many_keep_their_customers() -> None:
+    """Codes outgrow a byte while rows pass."""
+    n = 300
+    regions, departments = [f"r{i:03}" for i in range(n)], ["a" if i % 3 else "b" for i in range(n)]
+    table = purchases(*((f"c{i}", "2024-01-01", 1.0 + i) for i in range(n)), region=regions, department=departments)
+    asked = {"schemes": "profile", "profile.columns": "department;region"}
+    for encoded in (table, table.set_column(3, "region", table["region"].dictionary_encode())):
+        figures = _figures(request(encoded, asked, threads=2, max_rows=90))
+        assert [(cell["label"], cell["customers"]) for cell in figures["department"]] == [("a", 200), ("b", 100)]
+        assert [(cell["label"], cell["customers"]) for cell in figures["region"]] == [(region, 1) for region in regions]
