@@ -2,8 +2,8 @@
 
 A place is taken before the first body byte is read and costs nothing but a count. A bulk request (declared longer than
 a small one, or of unknown length) takes a bulk place once its first piece is there, so that one who only connects
-takes nobody's, and gives it back before its reply, so that one who does not read it takes nobody's either: then only
-its memory is reserved. A compute slot is taken for one piece of work at a time, so a slow client holds a connection and
+takes nobody's, and gives it back when its reply is not read, so that a slow reader takes nobody's either: then only its
+memory is reserved. A compute slot is taken for one piece of work at a time, so a slow client holds a connection and
 never a thread. Each lane has slots and threads of its own; those of bulk work stand back (threads.py).
 """
 
@@ -21,10 +21,11 @@ from service.metrics import LANES, Metrics, StageTimer
 from service.threads import step_back
 from service.turns import Turns, busy
 
-__all__ = ["Admission", "BulkPlace", "Lane"]
+__all__ = ["Admission", "BulkPlace", "Lane", "kept_while_read"]
 
 Lane = Literal["small", "bulk"]
 
+SLOW_READER_SECONDS = 1.0
 MOST_DRAINS = 64  # refused bodies read to their end at one time; each may take 5 s of a connection
 
 T = TypeVar("T")
@@ -181,3 +182,17 @@ class BulkPlace:
         if self._taken:
             self._taken = False
             self._turns.give_back()
+
+
+@contextmanager
+def kept_while_read(place: BulkPlace | None) -> Iterator[None]:
+    """While a piece of the reply is sent: after a while its place is given back, so that who reads slowly keeps nobody
+    else out. What such a client holds is memory, and that stays reserved."""
+    if place is None:
+        yield
+        return
+    timer = asyncio.get_running_loop().call_later(SLOW_READER_SECONDS, place.leave)
+    try:
+        yield
+    finally:
+        timer.cancel()

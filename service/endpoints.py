@@ -17,7 +17,7 @@ from proto.framing import Frame
 from proto.limits import Limits, over
 from proto.media import Media, media_of, negotiate
 from proto.options import FitOptions, ScoreOptions, SegmentOptions
-from service.admission import BulkPlace, Lane
+from service.admission import BulkPlace, Lane, kept_while_read
 from service.exchange import ClientGone, Exchange
 from service.ledger import Ledger
 from service.logs import log
@@ -223,9 +223,7 @@ class Endpoint:
         async with _Watch(exchange, work):
             outcome = await run(work.finish)
             facts["customers_out"] = outcome.customers_out
-            if bulk_place is not None:
-                bulk_place.leave()  # its memory stays reserved; who reads slowly keeps nobody else out
-            await self._send(exchange, work.reply(outcome, media_out), media_out, timer, run)
+            await self._send(exchange, work.reply(outcome, media_out), media_out, timer, run, bulk_place)
 
     async def _upload(
         self, exchange: Exchange, work: Work, timer: StageTimer, run: Callable[..., Any], place: BulkPlace
@@ -299,7 +297,13 @@ class Endpoint:
             raise
 
     async def _send(
-        self, exchange: Exchange, pieces: Iterator[bytes], media_out: Media, timer: StageTimer, run: Callable[..., Any]
+        self,
+        exchange: Exchange,
+        pieces: Iterator[bytes],
+        media_out: Media,
+        timer: StageTimer,
+        run: Callable[..., Any],
+        place: BulkPlace | None,
     ) -> None:
         """Sends the reply as it is encoded; one that fits into a few pieces is sent whole, with its length."""
         ahead: list[bytes] = []
@@ -315,11 +319,11 @@ class Endpoint:
         headers = [(b"content-type", media_out.encode()), (b"server-timing", timer.header())]
         await exchange.start(200, headers)
         for piece in ahead:
-            with timer.stage("send"):
+            with timer.stage("send"), kept_while_read(place):
                 await exchange.send(piece, more=True)
         del ahead
         while (piece := await run(functools.partial(next, pieces, None))) is not None:
-            with timer.stage("send"):
+            with timer.stage("send"), kept_while_read(place):
                 await exchange.send(piece, more=True)
         await exchange.send(b"", more=False)
 

@@ -92,7 +92,9 @@ class Metrics:
         self.lane_slots = Gauge("segserve_lane_slots_in_use", "Compute slots taken, by lane.", ["lane"], registry=r)
         self.lane_queue = Gauge("segserve_lane_queue_length", "Pieces that wait for a slot.", ["lane"], registry=r)
         self.bulk_places = Gauge(
-            "segserve_bulk_places_in_use", "Bulk requests worked on, until they are replied to.", registry=r
+            "segserve_bulk_places_in_use",
+            "Bulk requests worked on; not those with slow readers.",
+            registry=r,
         )
         self.bulk_queue = Gauge("segserve_bulk_queue_length", "Bulk requests that wait for a place.", registry=r)
         self.connections = Gauge("segserve_connections", "Open connections.", registry=r)

@@ -69,11 +69,11 @@ class Settings(BaseSettings):
     )
     threads: int = Field(default=0, ge=0, le=256, description="Compute threads; 0: the cores this container has.")
     bulk_nice: int = Field(
-        default=19,
+        default=10,
         ge=0,
         le=19,
         description="How far threads that compute stand back for small scores where cores are short: their nice value, "
-        "on Linux; less where other processes beside this one, outside its container, hold the cores.",
+        "on Linux; less where other processes in its container, or outside any, hold the cores.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Least level logged.")
     access_log: bool = Field(default=True, description="One log line per request.")
@@ -82,7 +82,7 @@ class Settings(BaseSettings):
     )
     max_requests: int = Field(default=1024, ge=1, description="Requests in flight; more are answered 503.")
     max_bulk_requests: int = Field(
-        default=64, ge=1, description="Bulk requests worked on at one time, until they are replied to; others queue."
+        default=64, ge=1, description="Bulk requests worked on at one time, without those whose reply is read slowly."
     )
     max_queued_requests: int = Field(
         default=256, ge=0, description="Longest queue of each lane; more are answered 503."

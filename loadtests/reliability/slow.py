@@ -116,9 +116,9 @@ def _rows(kind: str, clients: int, deadline: int, without: dict[str, Any], found
     p99s = f"{milliseconds(found['scores_p99_seconds'])} : {milliseconds(without['scores_p99_seconds'])}"
     return [
         Row(
-            f"slow/{kind}-others", f"{what}: small scores beside them, p99 against without",
-            f"{p99s} = {ratio:.1f} ×; {found['not_answered']} not answered",
-            f"≤ {TIMES:g} ×; 0", ratio <= TIMES and not found["not_answered"],
+            f"slow/{kind}-others", f"{what}: p99 of small scores beside them against without; others not answered",
+            f"{p99s} = {ratio:.1f} ×; {found['not_answered']} : {without['not_answered']} not answered",
+            f"≤ {TIMES:g} ×; none more", ratio <= TIMES and found["not_answered"] <= without["not_answered"],
             f"{found['sent']:,} requests while all of them were there; p99 of each round {rounds}. "
             f"Medians {milliseconds(found['scores_p50_seconds'])} : {milliseconds(without['scores_p50_seconds'])}; "
             f"segmentations {milliseconds(found['segments_p50_seconds'])} : "

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 import pytest
 
 from proto.errors import ErrorCode, RequestError
-from service.admission import MOST_DRAINS, Admission
+from service.admission import MOST_DRAINS, Admission, kept_while_read
 from service.metrics import Metrics, StageTimer
 
 PATIENCE = 60  # seconds until a test that hangs fails
@@ -215,6 +215,25 @@ def test_a_bulk_place_is_taken_once_and_given_back(metrics: Metrics) -> None:
         first.leave()
         assert _value(metrics, "segserve_bulk_places_in_use") == 0
         admission.bulk_place()
+
+    asyncio.run(main())
+    admission.close()
+
+
+def test_a_bulk_place_is_kept_while_the_reply_is_read(metrics: Metrics, monkeypatch: pytest.MonkeyPatch) -> None:
+    admission = Admission(max_requests=9, n_slots=1, metrics=metrics, max_bulk_requests=1)
+
+    async def main() -> None:
+        place = admission.bulk_place()
+        await place.take()
+        with kept_while_read(place):
+            pass  # it was read at once
+        assert _value(metrics, "segserve_bulk_places_in_use") == 1
+        monkeypatch.setattr("service.admission.SLOW_READER_SECONDS", 0.0)
+        with kept_while_read(place):
+            await _until(lambda: _value(metrics, "segserve_bulk_places_in_use") == 0)
+        with kept_while_read(None):
+            pass  # a small request has none
 
     asyncio.run(main())
     admission.close()
