@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernels.random import sample_order, uniforms, words
+from kernels.random import fill_uniforms, sample_order, state_of, uniforms, words
 
 M64 = 2**64 - 1
 
@@ -38,6 +38,13 @@ def test_uniforms_lie_in_the_unit_interval_evenly():
     assert u.max() < 1.0
     counts = np.bincount((u * 10).astype(int), minlength=10)
     assert abs(counts - 10_000).max() < 500
+
+
+@given(st.integers(-(2**70), 2**70), st.integers(0, 2**64 - 1), st.integers(0, 20))
+def test_a_kernel_writes_the_same_numbers(seed, stream, n):
+    out = np.empty(n)
+    fill_uniforms(state_of(seed), np.uint64(stream), out)
+    assert out.tobytes() == uniforms(seed, stream, n).tobytes()
 
 
 def test_streams_and_seeds_differ_and_a_longer_stream_only_adds():

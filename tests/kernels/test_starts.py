@@ -5,6 +5,8 @@ from kernels import starts
 from kernels._jit import readonly
 from kernels._run import run_serially
 from kernels.kmeans import fit_kmeans
+from kernels.random import uniforms
+from kernels.seeding import n_uniforms
 from tests.kernels import naive_kmeans as naive
 from tests.kernels.threads import run_on_threads
 
@@ -46,6 +48,37 @@ def test_use_is_what_the_inertia_rises_by():
     rows = points.T.tolist()
     without = [naive.inertia(rows, np.delete(centroids, c, axis=0).tolist()) for c in range(4)]
     assert use == pytest.approx(np.array(without) - naive.inertia(rows, centroids.tolist()))
+
+
+@pytest.mark.parametrize(("k", "ties"), [(2, 0), (3, 1), (5, 0), (7, 1)])
+def test_swaps_are_the_plain_ones(k, ties, monkeypatch):
+    """The same bits as with numpy between the kernels."""
+    monkeypatch.setattr(starts, "SWAPS_OF_FEW", 9)
+    points = readonly(np.round(np.random.default_rng(k).normal(size=(2, 30)), 2 - ties))
+    weights, found, wanted = readonly(np.empty(0)), starts._new_start(2, 30, k), starts._new_start(2, 30, k)
+    for start in (found, wanted):
+        start.centroids[:] = points[:, :k].T
+    starts._swap(points, weights, 7, 2**32, 0.0, found)
+    plain_swaps(points, weights, 7, 2**32, wanted)
+    assert found.centroids.tobytes() == wanted.centroids.tobytes()
+    assert found.labels.tobytes() == wanted.labels.tobytes()
+
+
+def plain_swaps(points, weights, seed, stream, start):
+    k = len(start.centroids)
+    starts._pursue(points, weights, starts.HEAT_PASSES, 0.0, start)
+    best, least, use = start.centroids.copy(), start.inertia, np.empty(k)
+    starts._usefulness(points, weights, best, use, start.scratch)
+    for trial in range(starts.SWAPS_OF_FEW):
+        spared = (trial // 3) % max(1, k // 2)
+        gone = np.argsort(use, kind="stable")[spared : spared + 1 + trial % 3][: k - 1]
+        start.centroids[: k - len(gone)] = np.delete(best, gone, axis=0)
+        starts._seed(points, weights, uniforms(seed, stream + trial, n_uniforms(k)), k - len(gone), start)
+        starts._pursue(points, weights, starts.HEAT_PASSES, 0.0, start)
+        if start.inertia < least:
+            best, least = start.centroids.copy(), start.inertia
+            starts._usefulness(points, weights, best, use, start.scratch)
+    start.centroids[:] = best
 
 
 def test_a_whole_fit():
