@@ -7,13 +7,24 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["MAX_CUSTOMERS", "MAX_ROWS", "Few", "Rows"]
+from kernels.json_columns import JsonColumns
+
+__all__ = ["MAX_CUSTOMERS", "MAX_ROWS", "Document", "Few", "Rows"]
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 MAX_ROWS = 4_096
 MAX_CUSTOMERS = 999  # from 1,000 on drift is told, and a thread hop costs less than the work
+
+
+class Document(NamedTuple):
+    """A JSON body whose columns were read where they lie: which of them has the ids, and which each told one is."""
+
+    body: bytes
+    columns: JsonColumns
+    ids: int
+    told: tuple[int, ...]
 
 
 class Rows(NamedTuple):
@@ -26,12 +37,13 @@ class Rows(NamedTuple):
 
     n: int
     ids: Ints | list[int] | list[str]
-    """int64[n], unsigned ones by their bits; lists out of JSON."""
+    """int64[n], unsigned ones by their bits, hashes of texts; lists out of JSON."""
     values: Floats | None = None
     places: Ints | None = None
     ticks: Ints | None = None
     amounts: Floats | None = None
     orders: Ints | None = None
+    document: Document | None = None
 
 
 class Few(NamedTuple):
@@ -46,3 +58,4 @@ class Few(NamedTuple):
     history_days: float | None = None
     refund_rows: int = 0
     zero_amount_rows: int = 0
+    document: Document | None = None

@@ -129,7 +129,8 @@ class Form:
             assert rows.places is not None
             ids = rows.ids
             distinct = len(set(ids)) == rows.n if isinstance(ids, list) else all_distinct(ids)
-            return Few(rows.n, rows.n, ids, rows.values, rows.places) if distinct else None
+            few = Few(rows.n, rows.n, ids, rows.values, rows.places, document=rows.document)
+            return few if distinct else None
         assert rows.ticks is not None
         assert rows.amounts is not None
         assert not isinstance(rows.ids, list)

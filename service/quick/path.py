@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
 
+import orjson
 import pyarrow as pa
 
 from proto.bundle import Bundle
@@ -22,7 +23,7 @@ from service.quick.arrow_body import ArrowLayout, head_of, layout_of, only_batch
 from service.quick.arrow_reply import ArrowReply
 from service.quick.few import MAX_CUSTOMERS, MAX_ROWS, Few, Rows
 from service.quick.form import Form, NotPlain
-from service.quick.json_body import JsonReply, columns_in, rows_of
+from service.quick.json_body import JsonLayout, JsonReply, columns_in, plain_columns, rows_of
 from service.quick.remembered import Remembered
 from service.work import options_of
 
@@ -77,6 +78,7 @@ class QuickPath:
         self._routes: Remembered[Route | Any] = Remembered(ROUTES_BYTES)
         self._forms: Remembered[Prepared | Any] = Remembered(FORMS_BYTES)
         self._layouts: Remembered[tuple[Prepared, ArrowLayout]] = Remembered(LAYOUTS_BYTES)
+        self._documents: Remembered[tuple[Prepared, JsonLayout]] = Remembered(LAYOUTS_BYTES)
         self._numbers = itertools.count()
         self._seen: Remembered[bool] = Remembered(SEEN_BYTES)
 
@@ -179,6 +181,16 @@ class QuickPath:
     # JSON
 
     def _json(self, route: Route, body: bytes) -> tuple[Prepared, Rows] | None:
+        plain = plain_columns(body)
+        known = None if plain is None else self._documents.get((route.number, plain.key))
+        if plain is None or known is None:
+            return self._unusual_json(route, body, None if plain is None else plain.key)
+        prepared, layout = known
+        rows = layout.rows(body, plain)
+        return None if rows is None else (prepared, rows)
+
+    def _unusual_json(self, route: Route, body: bytes, plain_key: bytes | None) -> tuple[Prepared, Rows] | None:
+        """What a JSON library reads; with the key of plain columns, their form is known from then on."""
         columns = columns_in(body)
         if columns is None:
             return None
@@ -192,6 +204,9 @@ class QuickPath:
         prepared = self._form(key, lambda: _json_form(route, names), size)
         if prepared is None:
             return None
+        if plain_key is not None and plain_key == orjson.dumps(names)[1:-1]:  # else a name stands there twice
+            layout = JsonLayout.of(names, prepared.form)
+            self._documents.put((route.number, plain_key), (prepared, layout), ENTRY_BYTES + len(plain_key))
         rows = rows_of(columns, prepared.form)
         return None if rows is None else (prepared, rows)
 
