@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from kernels import records as rec
 from kernels._jit import kernel, prefetch, readonly, row_kernel
-from kernels.accumulators import Part, with_room
+from kernels.accumulators import Part
+from kernels.growing import Growing
 from kernels.slots import AHEAD
 
 _BLOCK = 8_192  # rows, whose customers' sums stay in L2 from two columns to the next
@@ -68,7 +69,7 @@ class ColumnSums:
 
     def __init__(self, *names: str) -> None:
         self._names = names
-        self._sums = np.empty((0, len(names)), dtype=np.float64)
+        self._sums = Growing((len(names),), np.float64, np.nan)
 
     @property
     def nbytes(self) -> int:
@@ -77,14 +78,15 @@ class ColumnSums:
 
     def add(self, part: Part) -> None:
         """Add the values of purchase rows."""
-        self._sums = with_room(self._sums, part.n_customers, np.nan)
+        sums = self._sums.of(part.n_customers)
         columns = [readonly(part.columns[name]) for name in self._names]
         for start in range(0, len(part.rows), _BLOCK):
             rows, numbers = part.rows[start : start + _BLOCK], part.numbers[start : start + _BLOCK]
             for place in range(0, len(columns), 2):
                 others = columns[place + 1] if place + 1 < len(columns) else _NONE
-                _add(rows, numbers, part.batch.actions, columns[place], others, place, self._sums)
+                _add(rows, numbers, part.batch.actions, columns[place], others, place, sums)
 
     def sums(self, n: int, column: int = 0) -> NDArray[np.float64]:
         """Return float64[n], the sums of one of the columns by customer number; NaN where there was no value."""
-        return with_room(self._sums, n, np.nan)[:n, column]
+        sums: NDArray[np.float64] = self._sums.of(n)[:n, column]
+        return sums

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from kernels import records as rec
 from kernels._jit import kernel, prefetch, readonly
-from kernels.accumulators import MISSING, Part, with_room
+from kernels.accumulators import MISSING, Part
+from kernels.growing import Growing
 from kernels.month_sums import AMOUNT_COLUMN
 from kernels.purchase_days import DAY_COLUMN
 from kernels.slots import AHEAD
@@ -47,8 +48,7 @@ class FirstDaySums:
     """What the customers of one shard spent after their first days."""
 
     def __init__(self) -> None:
-        self._first_days = np.empty(0, dtype=np.int64)
-        self._sums = np.empty((0, 2), dtype=np.float64)
+        self._first_days, self._sums = Growing((), np.int64, MISSING), Growing((2,), np.float64)
 
     @property
     def nbytes(self) -> int:
@@ -57,11 +57,11 @@ class FirstDaySums:
 
     def add(self, part: Part) -> None:
         """Add the amounts of purchase rows."""
-        self._first_days = with_room(self._first_days, part.n_customers, MISSING)
-        self._sums = with_room(self._sums, part.n_customers, 0.0)
+        first_days, sums = self._first_days.of(part.n_customers), self._sums.of(part.n_customers)
         days, amounts = readonly(part.columns[DAY_COLUMN]), readonly(part.columns[AMOUNT_COLUMN])
-        _add(part.rows, part.numbers, part.batch.actions, days, amounts, self._first_days, self._sums)
+        _add(part.rows, part.numbers, part.batch.actions, days, amounts, first_days, sums)
 
     def after(self, n: int) -> NDArray[np.float64]:
         """Return float64[n] by customer number, 0 where there was no later day."""
-        return with_room(self._sums, n, 0.0)[:n, 1]
+        after: NDArray[np.float64] = self._sums.of(n)[:n, 1]
+        return after

@@ -15,10 +15,12 @@ from kernels.finite import all_finite
 from kernels.first_day_sums import FirstDaySums
 from kernels.greatest_values import GreatestValues
 from kernels.last_values import LastValues
+from kernels.listing import list_rows
 from kernels.money import Amounts
 from kernels.month_sums import MonthSums
 from kernels.order_dates import OrderColumns, OrderDates
 from kernels.purchase_days import PurchaseDays, longest_gaps, months_bought, months_of
+from kernels.recency import local_days
 from kernels.value_variety import ValueVariety
 from kernels.window_sums import WindowCounts, WindowSums
 
@@ -40,6 +42,10 @@ def warm() -> None:
     columns: dict[str, NDArray[Any]] = {name: readonly(np.zeros(4, dtype=kind)) for name, kind in _KINDS.items()}
     columns |= {"x": ones, "n": days, "@day": days, "@amount": ones}
     months_of(days)
+    no_zone = readonly(np.zeros(0, dtype=np.int64)), readonly(np.zeros(1, dtype=np.int64))
+    for ticks_per_day in (1, 86_400):
+        local_days(days, ticks_per_day, *no_zone)
+    list_rows(readonly(np.zeros((1, 2))), rows[:1], days[:1], np.empty((1, 2)))
     all_finite(ones)
     where_not_zero(ones, ones)
 

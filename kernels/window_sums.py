@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from kernels import records as rec
 from kernels._jit import kernel, prefetch, readonly
-from kernels.accumulators import Part, with_room
+from kernels.accumulators import Part
+from kernels.growing import Growing
 from kernels.slots import AHEAD
 
 Window = tuple[int, int]  # lower and upper tick
@@ -121,8 +122,7 @@ class WindowSums:
 
     def __init__(self, *windows: Window, exact: bool) -> None:
         self._windows, self._n_words = _Windows(windows, rec.REFUND), 2 if exact else 1
-        shape = 0, self._n_words * len(windows)
-        self._sums: NDArray[Any] = np.empty(shape, dtype=np.int64 if exact else np.float64)
+        self._sums = Growing((self._n_words * len(windows),), np.int64 if exact else np.float64)
         self.overflow = False
 
     @property
@@ -132,13 +132,13 @@ class WindowSums:
 
     def add(self, part: Part) -> None:
         """Add the amounts of the rows inside the windows."""
-        self._sums = with_room(self._sums, part.n_customers, 0)
+        sums = self._sums.of(part.n_customers)
         inside, (_, ticks, amounts) = self._windows.inside(part), part.batch
-        self.overflow |= _add(*inside, ticks, amounts, self._windows.ticks, self._sums)
+        self.overflow |= _add(*inside, ticks, amounts, self._windows.ticks, sums)
 
     def sums(self, n: int, window: int = 0) -> NDArray[Any]:
         """Return float64[n], or int64[n, 2] of (low, high) words, of one of the windows by customer number."""
-        sums, place = with_room(self._sums, n, 0)[:n], self._n_words * window
+        sums, place = self._sums.of(n)[:n], self._n_words * window
         return sums[:, place] if self._n_words == 1 else sums[:, place : place + 2]
 
 
@@ -147,7 +147,7 @@ class WindowCounts:
 
     def __init__(self, *windows: Window) -> None:
         self._windows = _Windows(windows, rec.PURCHASE)
-        self._counts = np.empty((0, len(windows)), dtype=np.int64)
+        self._counts = Growing((len(windows),), np.int64)
 
     @property
     def nbytes(self) -> int:
@@ -156,9 +156,10 @@ class WindowCounts:
 
     def add(self, part: Part) -> None:
         """Count the rows."""
-        self._counts = with_room(self._counts, part.n_customers, 0)
-        _count(*self._windows.inside(part), part.batch.ticks, self._windows.ticks, self._counts)
+        counts = self._counts.of(part.n_customers)
+        _count(*self._windows.inside(part), part.batch.ticks, self._windows.ticks, counts)
 
     def counts(self, n: int, window: int = 0) -> NDArray[np.int64]:
         """Return int64[n] of one of the windows by customer number."""
-        return with_room(self._counts, n, 0)[:n, window]
+        counts: NDArray[np.int64] = self._counts.of(n)[:n, window]
+        return counts

@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from kernels._jit import readonly
 from kernels.accumulators import Accumulator, Beside
 from kernels.last_values import LastValues
-from kernels.listing import Arranged
+from kernels.listing import Arranged, list_rows
 from kernels.packing import pack
 from proto.limits import Limits
 from proto.wishes import Wished
@@ -148,7 +149,10 @@ class Gathering:
                 return
             for part, figures in zip(one.parts, one.figures(own, n_shard, setup), strict=True):
                 for name, values in figures.items():
-                    listed(part, name, values)[places] = values[slots]
+                    if values.ndim == 2:
+                        list_rows(readonly(values), readonly(slots), readonly(places), listed(part, name, values))
+                    else:
+                        listed(part, name, values)[places] = values[slots]
 
         team.run(
             [

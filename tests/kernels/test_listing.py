@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernels import listing
+from kernels._jit import readonly
 from kernels.hashing import FixedKeys, Keys, WideKeys, hash_keys, stable_hash
 from kernels.keys import ByteKeys, take_keys
 from kernels.listing import Customers, list_all, list_in_order
@@ -120,3 +121,12 @@ def test_ties_are_ordered_by_what_the_keys_mean() -> None:
     order = np.argsort(stable_hash(identify(customers.keys)))
     assert order.tolist() != np.argsort(stable_hash(customers.keys)).tolist()
     same(list_in_order(shards, True, identify=identify), reordered(customers, order.tolist()))
+
+
+@given(st.permutations(range(40)), st.integers(1, 3))
+def test_rows_are_listed_at_their_places(order: list[int], n_columns: int) -> None:
+    values = np.arange(50.0 * n_columns).reshape(50, n_columns)
+    slots, places = np.arange(5, 45, dtype=np.int32), np.array(order)
+    out = np.full((40, n_columns), -1.0)
+    listing.list_rows(readonly(values), readonly(slots), readonly(places), out)
+    assert [out[place].tolist() for place in order] == values[5:45].tolist()

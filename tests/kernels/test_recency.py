@@ -65,6 +65,8 @@ def test_local_days_follow_the_zone(unit: int) -> None:
     expected = [(hour.astimezone(zone).date() - datetime(1970, 1, 1).date()).days for hour in hours]
     ticks = np.array(seconds) * unit
     assert local_days(ticks, 86_400 * unit, transitions, offsets).tolist() == expected
+    pieces = [local_days(ticks[i : i + 97], 86_400 * unit, transitions, offsets) for i in range(0, len(ticks), 97)]
+    assert np.concatenate(pieces).tolist() == expected  # most of them lie between two changes
     mixed = np.random.default_rng(0).permutation(len(ticks))
     assert local_days(ticks[mixed], 86_400 * unit, transitions, offsets).tolist() == [expected[i] for i in mixed]
 
