@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kernels._jit import kernel, prefetch, readonly, row_kernel
+from kernels._jit import bits_float, float_bits, kernel, prefetch, readonly, row_kernel
 from kernels.money import Amounts, add_amount, is_refund, is_zero
 from kernels.recency import NO_PURCHASE
 from kernels.slots import AHEAD, BLOCK_ROWS, FAR_AHEAD
@@ -37,6 +37,19 @@ class Batch(NamedTuple):
     actions: NDArray[np.uint8]  # [n]
     ticks: NDArray[np.int64]  # [n]
     amounts: Amounts  # [n], or [n, 1 or 2] words
+
+
+class Spare(NamedTuple):
+    """A second sum of floats in the records, in the word that only exact sums need; see record_sums.py."""
+
+    values: NDArray[np.float64]  # [n], or [0] where there is none
+    least: int  # action of the rows that count
+    lower: int  # they lie after this tick, and not after the next one
+    upper: int
+    none: int  # bits of what a sum is before its first value: 0, or NaN, and then NaN is no value; xor-ed with all bits
+
+
+NO_SPARE = Spare(readonly(np.zeros(0)), 0, 0, 0, 0)
 
 
 class Columns(NamedTuple):
@@ -152,6 +165,17 @@ def enter_dates(records: NDArray[np.void], number: int, first_tick: int, last_ti
 
 
 @row_kernel
+def _add_spare(records: NDArray[np.void], number: int, value: float, none: int) -> None:
+    """Add a value to the customer's second sum."""
+    own = bits_float(records[number]["high"] ^ none)
+    if none == 0 or not (np.isnan(value) or np.isnan(own)):
+        own += value
+    elif np.isnan(own):
+        own = np.float64(value)
+    records[number]["high"] = float_bits(own) ^ none
+
+
+@row_kernel
 def _enter_value(records: NDArray[np.void], number: int, value: int) -> bool:
     """Enter an occasion; tell whether only the pair set knows if it is new. A first one counts at once."""
     if records[number]["frequency"] == 0:
@@ -178,6 +202,7 @@ def enter_rows(
     out_numbers: NDArray[np.int32],
     out_values: NDArray[np.int64],
     out_latest: NDArray[np.int32],
+    spare: Spare,
 ) -> tuple[int, bool, int]:
     """Enter each listed row, and the occasion values[rows[j]] if it is a purchase, into its customer's record.
 
@@ -188,7 +213,7 @@ def enter_rows(
     The columns of a block are fetched first: else they queue behind the records, and the pass takes a fifth longer.
     """
     overflow, n, stop = False, np.uint64(0), np.uint64(len(rows))
-    n_latest, lists_latest = np.uint64(0), len(out_latest) != 0
+    n_latest, lists_latest, adds = np.uint64(0), len(out_latest) != 0, amounts.ndim == 1 and len(spare.values) != 0
     for start in range(np.uint64(0), stop, BLOCK_ROWS):
         end = min(start + BLOCK_ROWS, stop)
         for j in range(start, end):
@@ -196,6 +221,8 @@ def enter_rows(
             prefetch(ticks, at)
             prefetch(amounts, at)
             prefetch(values, at)
+            if adds:
+                prefetch(spare.values, at)
         for j in range(start, end):
             if j + FAR_AHEAD < stop:
                 prefetch(records, np.int64(numbers[j + FAR_AHEAD]))
@@ -207,6 +234,8 @@ def enter_rows(
             if action >= REFUND:
                 records[number]["first_row"] = min(records[number]["first_row"], first_row + np.int64(i))
                 overflow |= add_amount(records, int(number), amounts, int(i))
+                if adds and action >= spare.least and spare.lower < ticks[i] <= spare.upper:
+                    _add_spare(records, int(number), spare.values[i], spare.none)
             if action == PURCHASE:
                 enter_dates(records, int(number), ticks[i], ticks[i])
                 value = values[i]
@@ -234,12 +263,14 @@ def count_rows(
     amounts: Any,
     first_row: int,
     out_latest: NDArray[np.int32],
+    spare: Spare,
 ) -> tuple[bool, int]:
     """Enter each listed row, counting every purchase as an occasion.
 
     Return (whether a sum left 128 bits, rows in out_latest, as enter_rows).
     """
     overflow, n_latest, lists_latest = False, np.uint64(0), len(out_latest) != 0
+    adds = amounts.ndim == 1 and len(spare.values) != 0
     for j in range(len(rows)):
         if j + AHEAD < len(rows):
             prefetch(records, int(numbers[j + AHEAD]))
@@ -250,6 +281,8 @@ def count_rows(
         if actions[i] >= REFUND:
             records[number]["first_row"] = min(records[number]["first_row"], first_row + i)
             overflow |= add_amount(records, number, amounts, i)
+            if adds and actions[i] >= spare.least and spare.lower < ticks[i] <= spare.upper:
+                _add_spare(records, number, spare.values[i], spare.none)
         if actions[i] == PURCHASE:
             records[number]["frequency"] += 1
             enter_dates(records, number, ticks[i], ticks[i])

@@ -16,6 +16,7 @@ from kernels.customers import CustomerTable
 from kernels.hashing import ByteKeys, EntryKeys, Keys, RowKeys
 from kernels.keys import KeyTable
 from kernels.pairs import PairSet
+from kernels.record_sums import RecordSum
 
 _FIRST_RECORDS = 128  # 8 KiB; a small request seldom has more customers
 _NO_NUMBERS, _NO_TICKS = np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.int64)
@@ -53,6 +54,7 @@ class Shard:
         self._records = rec.new_records(0 if counts_rows else _FIRST_RECORDS)
         self.accumulators = accumulators
         self._read_latest: list[Any] = [one for one in accumulators if getattr(one, "reads_latest", False)]
+        self._record_sum = next((one for one in accumulators if isinstance(one, RecordSum)), None)
         self.pairs = PairSet(seed) if with_pairs else None
         self.orders = KeyTable(fixed=False) if byte_orders else None
         self.overflow = False
@@ -98,7 +100,9 @@ class Shard:
         assert not isinstance(keys, EntryKeys)
         numbers = self.number(keys, hashes, rows)
         latest, ticks_before = self._room_for_latest(rows), self._ticks_before(beside)
-        overflow, n_latest = rec.count_rows(self.records, rows, numbers, *batch, first_row, latest)
+        overflow, n_latest = rec.count_rows(
+            self.records, rows, numbers, *batch, first_row, latest, self._spare(batch, beside)
+        )
         self.overflow |= overflow
         self._accumulate(rows, numbers, batch, beside, latest[:n_latest], ticks_before)
 
@@ -129,7 +133,9 @@ class Shard:
         pair_numbers, pair_values = np.empty(len(rows), dtype=np.int32), np.empty(len(rows), dtype=np.int64)
         entered = *batch, first_row, values, pair_numbers, pair_values
         latest, ticks_before = self._room_for_latest(rows), self._ticks_before(beside)
-        n, overflow, n_latest = rec.enter_rows(self.records, rows, numbers, *entered, latest)
+        n, overflow, n_latest = rec.enter_rows(
+            self.records, rows, numbers, *entered, latest, self._spare(batch, beside)
+        )
         self.overflow |= overflow
         self._add_pairs(pair_numbers[:n], pair_values[:n])
         self._accumulate(rows, numbers, batch, beside, latest[:n_latest], ticks_before)
@@ -144,6 +150,10 @@ class Shard:
             return self.records["last_tick"][: self.table.n_keys].copy()
         return _NO_TICKS
 
+    def _spare(self, batch: rec.Batch, beside: Beside) -> rec.Spare:
+        """Return what the records add up beside the amounts."""
+        return rec.NO_SPARE if self._record_sum is None else self._record_sum.spare(batch, beside)
+
     def _accumulate(
         self,
         rows: NDArray[np.int32],
@@ -154,6 +164,8 @@ class Shard:
         ticks_before: NDArray[np.int64],
     ) -> None:
         """Let the accumulators take in rows whose customers have these numbers."""
+        if self._record_sum is not None:
+            self._record_sum.held_in(self._records)
         if self.accumulators:
             part = Part(rows, numbers, self.table.n_keys, batch, *beside, readonly(latest), ticks_before)
             for accumulator in self.accumulators:

@@ -13,6 +13,7 @@ from kernels.accumulators import Accumulator
 from kernels.column_sums import ColumnSums
 from kernels.last_values import LastValues
 from kernels.packing import WORD_BYTES
+from kernels.record_sums import RecordSum
 from kernels.window_sums import WindowCounts, WindowSums
 from service.schemes.accumulations import (
     Accumulation,
@@ -29,6 +30,7 @@ from service.schemes.accumulations import (
 __all__ = ["Joined", "joined"]
 
 _LAST, _SUMS, _WINDOWS, _COUNTS = "@last", "@sums", "@windows", "@counts"
+_RECORD = "@record"
 _KINDS: dict[type, str] = {
     Last: _LAST,
     Sum: _SUMS,
@@ -56,6 +58,11 @@ class Joined:
             return LastValues({column: setup.dtypes[column] for column in self._columns()})
         if self.name == _SUMS:
             return ColumnSums(*self._columns())
+        if self.name == _RECORD:
+            (part,) = self.parts
+            if isinstance(part, AmountInWindow):
+                return RecordSum(window=part.window(setup))
+            return RecordSum(part.columns[0])
         windows = [part.window(setup) for part in self.parts if isinstance(part, AmountInWindow | PurchasesInWindow)]
         if self.name == _WINDOWS:
             return WindowSums(*windows, exact=setup.amount_kind != "float")
@@ -65,7 +72,7 @@ class Joined:
 
     def figures(self, accumulator: Any, n: int, setup: Setup) -> list[Figures]:
         """Those of each part, of customers 0 … n − 1; LastValues write theirs to where customers are listed."""
-        if self.name == _SUMS:
+        if self.name in (_SUMS, _RECORD):
             return [{"value": accumulator.sums(n, place)} for place in range(len(self.parts))]
         if self.name == _COUNTS:
             return [{"value": accumulator.counts(n, place)} for place in range(len(self.parts))]
@@ -77,10 +84,17 @@ class Joined:
         return [column for part in self.parts for column in part.columns]
 
 
-def joined(wanted: Iterable[Accumulation]) -> list[Joined]:
-    """All of them, those of one kind that can be kept side by side together, in the order in which they first come."""
+def joined(wanted: Iterable[Accumulation], *, are_floats: bool = False) -> list[Joined]:
+    """All of them, those of one kind that can be kept side by side together, in the order in which they first come.
+
+    Where amounts are floats, the first sum is kept in the customers' records.
+    """
     groups: dict[Any, list[Accumulation]] = {}
     for one in wanted:
         group = _KINDS.get(type(one), one)
+        if are_floats and group in (_SUMS, _WINDOWS) and _RECORD not in groups:
+            group = _RECORD
         groups.setdefault(group, []).append(one)
-    return [Joined(tuple(parts), group if len(parts) > 1 else None) for group, parts in groups.items()]
+    return [
+        Joined(tuple(parts), group if len(parts) > 1 or group == _RECORD else None) for group, parts in groups.items()
+    ]

@@ -18,4 +18,10 @@ def test_last_values_and_sums_are_kept_together_others_by_themselves() -> None:
         Joined((AmountInWindow(9), AmountInWindow(18, 9)), "@windows"),
         Joined((PurchasesInWindow(9), PurchasesInWindow(18, 9)), "@counts"),
     ]
+    assert joined([Last("a"), Sum("b"), PurchaseAmount()], are_floats=True) == [
+        Joined((Last("a"),)),
+        Joined((Sum("b"),), "@record"),
+        Joined((PurchaseAmount(),)),
+    ]
+    assert joined(windows, are_floats=True)[0] == Joined((AmountInWindow(9),), "@record")
     assert joined([Last("a")]) == [Joined((Last("a"),))]
