@@ -64,6 +64,11 @@ def where_not_zero(values: NDArray[np.float64], chosen: NDArray[np.float64]) -> 
     return out
 
 
+def add_column(part: Part, values: NDArray[np.float64], sums: NDArray[np.float64]) -> None:
+    """Add values float64[n] of purchase rows to sums float64[n_customers, 1]."""
+    _add(part.rows, part.numbers, part.batch.actions, values, _NONE, 0, sums)
+
+
 class ColumnSums:
     """The sums of some columns for one shard. `names`: of Part.columns, each float64[n]."""
 

@@ -18,12 +18,15 @@ _EVER = int(np.iinfo(np.int64).min), int(np.iinfo(np.int64).max)
 
 
 class RecordSum:
-    """The sum of a column over purchases (`column`: of Part.columns, float64[n]), or of the amounts in a window."""
+    """The sum of a column over purchases (`column`: of Part.columns, float64[n]), or of the amounts in a window.
+
+    `of_amounts`: of the amounts of rows on which the column is not 0; 0 of those on which it is.
+    """
 
     nbytes, overflow = 0, False
 
-    def __init__(self, column: str | None = None, window: tuple[int, int] = _EVER) -> None:
-        self._column, self._window = column, window
+    def __init__(self, column: str | None = None, window: tuple[int, int] = _EVER, *, of_amounts: bool = False) -> None:
+        self._column, self._window, self._of_amounts = column, window, of_amounts
         self._none = 0 if column is None else _NAN_BITS
         self._records = rec.new_records(0)
 
@@ -31,8 +34,9 @@ class RecordSum:
         """Return what the records are to add up of a batch whose amounts are floats."""
         if self._column is None:
             amounts: NDArray[np.float64] = batch.amounts  # type: ignore[assignment]
-            return rec.Spare(amounts, rec.REFUND, *self._window, self._none)
-        return rec.Spare(readonly(beside.columns[self._column]), rec.PURCHASE, *self._window, self._none)
+            return rec.Spare(amounts, rec.REFUND, *self._window, False, self._none)
+        values = readonly(beside.columns[self._column])
+        return rec.Spare(values, rec.PURCHASE, *self._window, self._of_amounts, self._none)
 
     def held_in(self, records: NDArray[np.void]) -> None:
         """Say which records hold the sums now."""

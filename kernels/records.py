@@ -46,10 +46,11 @@ class Spare(NamedTuple):
     least: int  # action of the rows that count
     lower: int  # they lie after this tick, and not after the next one
     upper: int
+    of_amounts: bool  # whether it is the amounts that are added, where values are not 0
     none: int  # bits of what a sum is before its first value: 0, or NaN, and then NaN is no value; xor-ed with all bits
 
 
-NO_SPARE = Spare(readonly(np.zeros(0)), 0, 0, 0, 0)
+NO_SPARE = Spare(readonly(np.zeros(0)), 0, 0, 0, False, 0)
 
 
 class Columns(NamedTuple):
@@ -165,8 +166,12 @@ def enter_dates(records: NDArray[np.void], number: int, first_tick: int, last_ti
 
 
 @row_kernel
-def _add_spare(records: NDArray[np.void], number: int, value: float, none: int) -> None:
-    """Add a value to the customer's second sum."""
+def _add_spare(records: NDArray[np.void], number: int, spare: Spare, amounts: Any, i: int) -> None:
+    """Add what row i has to the customer's second sum."""
+    value, none = spare.values[i], spare.none
+    if amounts.ndim == 1:
+        is_chosen = spare.of_amounts and not np.isnan(value)
+        value = value if not is_chosen else amounts[i] if value != 0.0 else 0.0
     own = bits_float(records[number]["high"] ^ none)
     if none == 0 or not (np.isnan(value) or np.isnan(own)):
         own += value
@@ -235,7 +240,7 @@ def enter_rows(
                 records[number]["first_row"] = min(records[number]["first_row"], first_row + np.int64(i))
                 overflow |= add_amount(records, int(number), amounts, int(i))
                 if adds and action >= spare.least and spare.lower < ticks[i] <= spare.upper:
-                    _add_spare(records, int(number), spare.values[i], spare.none)
+                    _add_spare(records, int(number), spare, amounts, int(i))
             if action == PURCHASE:
                 enter_dates(records, int(number), ticks[i], ticks[i])
                 value = values[i]
@@ -282,7 +287,7 @@ def count_rows(
             records[number]["first_row"] = min(records[number]["first_row"], first_row + i)
             overflow |= add_amount(records, number, amounts, i)
             if adds and actions[i] >= spare.least and spare.lower < ticks[i] <= spare.upper:
-                _add_spare(records, number, spare.values[i], spare.none)
+                _add_spare(records, number, spare, amounts, i)
         if actions[i] == PURCHASE:
             records[number]["frequency"] += 1
             enter_dates(records, number, ticks[i], ticks[i])

@@ -16,6 +16,7 @@ from kernels.customers import CustomerTable
 from kernels.hashing import ByteKeys, EntryKeys, Keys, RowKeys
 from kernels.keys import KeyTable
 from kernels.pairs import PairSet
+from kernels.purchase_sums import PurchaseSums
 from kernels.record_sums import RecordSum
 
 _FIRST_RECORDS = 128  # 8 KiB; a small request seldom has more customers
@@ -55,6 +56,7 @@ class Shard:
         self.accumulators = accumulators
         self._read_latest: list[Any] = [one for one in accumulators if getattr(one, "reads_latest", False)]
         self._record_sum = next((one for one in accumulators if isinstance(one, RecordSum)), None)
+        self._purchase_sums = next((one for one in accumulators if isinstance(one, PurchaseSums)), None)
         self.pairs = PairSet(seed) if with_pairs else None
         self.orders = KeyTable(fixed=False) if byte_orders else None
         self.overflow = False
@@ -151,7 +153,9 @@ class Shard:
         return _NO_TICKS
 
     def _spare(self, batch: rec.Batch, beside: Beside) -> rec.Spare:
-        """Return what the records add up beside the amounts."""
+        """Return what the records add up beside the amounts of a batch that now enters them."""
+        if self._purchase_sums is not None:
+            self._purchase_sums.before(self._records, self.table.n_keys, batch)
         return rec.NO_SPARE if self._record_sum is None else self._record_sum.spare(batch, beside)
 
     def _accumulate(
@@ -164,8 +168,9 @@ class Shard:
         ticks_before: NDArray[np.int64],
     ) -> None:
         """Let the accumulators take in rows whose customers have these numbers."""
-        if self._record_sum is not None:
-            self._record_sum.held_in(self._records)
+        for one in (self._record_sum, self._purchase_sums):
+            if one is not None:
+                one.held_in(self._records)
         if self.accumulators:
             part = Part(rows, numbers, self.table.n_keys, batch, *beside, readonly(latest), ticks_before)
             for accumulator in self.accumulators:

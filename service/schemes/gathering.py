@@ -67,9 +67,9 @@ class Gathering:
         names = [extra.name for extra in extras]
         wanted = dict.fromkeys(one for ask in asked for one in accumulations_of(ask, names).values())
         self._columns = ExtraColumns(extras, limits, n_shards, narrow=_narrow(wanted))
-        self._derived = {name for one in wanted for name in one.columns if name.startswith("@")}
         kind = cols.amount_kind(amount_type)
         self._kept = joined(wanted, are_floats=kind == "float")
+        self._derived = {name for one in self._kept for name in one.derived}
         scale = amount_type.scale if kind == "decimal" else 0
         self._setup = Setup(moment, kind, scale, self._columns.dtypes)
         self._packed = [column for one in self._kept for column in one.packed(self._setup)]

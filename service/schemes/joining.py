@@ -13,6 +13,7 @@ from kernels.accumulators import Accumulator
 from kernels.column_sums import ColumnSums
 from kernels.last_values import LastValues
 from kernels.packing import WORD_BYTES
+from kernels.purchase_sums import PurchaseSums
 from kernels.record_sums import RecordSum
 from kernels.window_sums import WindowCounts, WindowSums
 from service.schemes.accumulations import (
@@ -30,7 +31,7 @@ from service.schemes.accumulations import (
 __all__ = ["Joined", "joined"]
 
 _LAST, _SUMS, _WINDOWS, _COUNTS = "@last", "@sums", "@windows", "@counts"
-_RECORD = "@record"
+_RECORD, _PURCHASES = "@record", "@purchases"
 _KINDS: dict[type, str] = {
     Last: _LAST,
     Sum: _SUMS,
@@ -52,16 +53,26 @@ class Joined:
         columns = self._columns() if self.name == _LAST else []
         return [column for column in columns if setup.dtypes[column].itemsize < WORD_BYTES]
 
+    @property
+    def derived(self) -> list[str]:
+        """The columns it reads that follow from others."""
+        columns = () if self.name in (_RECORD, _PURCHASES) else self._columns()
+        return [column for column in columns if column.startswith("@")]
+
     def make(self, setup: Setup) -> Accumulator:
         """An accumulator for one shard."""
         if self.name == _LAST:
             return LastValues({column: setup.dtypes[column] for column in self._columns()})
         if self.name == _SUMS:
             return ColumnSums(*self._columns())
+        if self.name == _PURCHASES:
+            return PurchaseSums()
         if self.name == _RECORD:
             (part,) = self.parts
             if isinstance(part, AmountInWindow):
                 return RecordSum(window=part.window(setup))
+            if isinstance(part, PurchaseAmount):
+                return RecordSum(part.where, of_amounts=True)
             return RecordSum(part.columns[0])
         windows = [part.window(setup) for part in self.parts if isinstance(part, AmountInWindow | PurchasesInWindow)]
         if self.name == _WINDOWS:
@@ -72,7 +83,7 @@ class Joined:
 
     def figures(self, accumulator: Any, n: int, setup: Setup) -> list[Figures]:
         """Those of each part, of customers 0 … n − 1; LastValues write theirs to where customers are listed."""
-        if self.name in (_SUMS, _RECORD):
+        if self.name in (_SUMS, _RECORD, _PURCHASES):
             return [{"value": accumulator.sums(n, place)} for place in range(len(self.parts))]
         if self.name == _COUNTS:
             return [{"value": accumulator.counts(n, place)} for place in range(len(self.parts))]
@@ -87,14 +98,17 @@ class Joined:
 def joined(wanted: Iterable[Accumulation], *, are_floats: bool = False) -> list[Joined]:
     """All of them, those of one kind that can be kept side by side together, in the order in which they first come.
 
-    Where amounts are floats, the first sum is kept in the customers' records.
+    Where amounts are floats, the first sum is kept in the customers' records; that of all purchases is there anyway.
     """
     groups: dict[Any, list[Accumulation]] = {}
     for one in wanted:
         group = _KINDS.get(type(one), one)
-        if are_floats and group in (_SUMS, _WINDOWS) and _RECORD not in groups:
+        if are_floats and one == PurchaseAmount():
+            group = _PURCHASES
+        elif are_floats and group in (_SUMS, _WINDOWS) and _RECORD not in groups:
             group = _RECORD
         groups.setdefault(group, []).append(one)
     return [
-        Joined(tuple(parts), group if len(parts) > 1 or group == _RECORD else None) for group, parts in groups.items()
+        Joined(tuple(parts), group if len(parts) > 1 or group in (_RECORD, _PURCHASES) else None)
+        for group, parts in groups.items()
     ]

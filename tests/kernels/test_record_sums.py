@@ -30,15 +30,20 @@ def entered(own: RecordSum, rows: list[Row], cut: int, with_values: bool) -> Non
         own.add(part)
 
 
+def chosen(row: Row) -> Row:
+    """The row with its amount as the value where the value is not 0."""
+    return row._replace(value=float(row.amount) if row.value else row.value)
+
+
 @pytest.mark.parametrize("with_values", [True, False])
 @given(rows=ROWS, cut=st.integers(0, 40))
 def test_sums_of_a_column_have_the_bits_of_those_beside_the_records(
     with_values: bool, rows: list[Row], cut: int
 ) -> None:
-    for name in ("value", "@amount"):
-        own, beside = RecordSum(name), ColumnSums(name)
+    for name, of_amounts in (("value", False), ("@amount", False), ("value", True)):
+        own, beside = RecordSum(name, of_amounts=of_amounts), ColumnSums(name)
         entered(own, rows, cut, with_values)
-        sent(beside, rows, cut)
+        sent(beside, [chosen(row) for row in rows] if of_amounts else rows, cut)
         found, wanted = own.sums(N_CUSTOMERS), beside.sums(N_CUSTOMERS)
         np.testing.assert_array_equal(found, wanted)
         assert (np.signbit(found) == np.signbit(wanted))[~np.isnan(wanted)].all()

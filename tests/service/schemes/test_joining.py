@@ -21,7 +21,7 @@ def test_last_values_and_sums_are_kept_together_others_by_themselves() -> None:
     assert joined([Last("a"), Sum("b"), PurchaseAmount()], are_floats=True) == [
         Joined((Last("a"),)),
         Joined((Sum("b"),), "@record"),
-        Joined((PurchaseAmount(),)),
+        Joined((PurchaseAmount(),), "@purchases"),
     ]
     assert joined(windows, are_floats=True)[0] == Joined((AmountInWindow(9),), "@record")
     assert joined([Last("a")]) == [Joined((Last("a"),))]
