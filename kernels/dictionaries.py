@@ -159,6 +159,7 @@ def _table_of(codes: NDArray[np.int32]) -> _Table:
         return _Table(_NO_CODES, True)
     if len(codes) > _MOST_NARROWED:
         return _Table(readonly(codes), bool(codes.min() < 0))
+    codes = np.array(codes)  # first of all: other threads write codes meanwhile
     narrow = codes.astype(narrow_kind(int(codes.max())))
     return _Table(readonly(narrow), bool(narrow.min() < 0))
 

@@ -48,8 +48,9 @@ class TextCodes:
     def narrow(self, array: pa.Array, valid: npt.NDArray[np.bool_] | None) -> npt.NDArray[Any]:
         """The same in as few bytes as this column's codes need, NO_CODE where there is no text: see cols.validity."""
         numbers = self._texts.numbers_of(array)
-        self._kind = max(self._kind, numbers.dtype)  # once wide, wide: what is kept of them need not change again
-        numbers = numbers.astype(self._kind, copy=False)
+        kind = max(self._kind, numbers.dtype)  # once wide, wide: what is kept of them need not change again
+        self._kind = kind  # which another thread may lower again: it is looked at once
+        numbers = numbers.astype(kind, copy=False)
         return numbers if valid is None else np.where(valid, numbers, numbers.dtype.type(NO_CODE))
 
     def texts(self, codes: Ints) -> list[str]:

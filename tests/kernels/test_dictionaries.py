@@ -106,3 +106,17 @@ def test_codes_and_numbers_are_looked_up_by_entry(index: Any) -> None:
     assert numbers.tolist() == entries.keys_of(indices)[0].tolist() == [0, 0, 0, 0, 0]
     assert entries.numbers_of(np.array([1], dtype=index)).tolist() == [1]
     assert Entries(*arrays_of([], np.int32, b"", b""), interner, False).numbers_of(indices).tolist() == [-1] * 5
+
+
+class _WrittenMeanwhile(np.ndarray[Any, np.dtype[np.int32]]):
+    """Codes of which another thread writes one once their greatest is known."""
+
+    def max(self, *arguments: Any, **options: Any) -> Any:
+        found = super().max(*arguments, **options)
+        self[0] = 300
+        return found
+
+
+def test_codes_that_another_thread_writes_meanwhile_are_whole() -> None:
+    codes = np.array([1, 2], dtype=np.int32).view(_WrittenMeanwhile)
+    assert look_up(codes, np.array([0, 1], dtype=np.int32))[0].tolist() in ([1, 2], [300, 2])

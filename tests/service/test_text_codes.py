@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,6 +47,13 @@ def test_narrow_numbers_stay_as_wide_as_they_became() -> None:
         numbers = narrow_of(codes, array)
         assert numbers.dtype == kind
         assert [MISSING if code == NO_CODE else code for code in numbers.tolist()] == codes.of(array).tolist()
+
+
+def test_numbers_keep_their_width_while_another_thread_finds_narrow_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    codes = TextCodes(Limits())
+    lowered = property(lambda _: np.dtype(np.int8), lambda _, kind: None)  # at once, after every change
+    monkeypatch.setattr(TextCodes, "_kind", lowered, raising=False)
+    assert narrow_of(codes, pa.array([str(i) for i in range(300)])).tolist() == list(range(300))
 
 
 def test_integers_are_their_own_numbers() -> None:
