@@ -250,20 +250,20 @@ class LastValues:
         dtype = self._dtypes[column]
         return self._lines.view(np.uint64 if dtype.itemsize == WORD_BYTES else dtype)[:, self._places[column]]
 
-    def _ticks(self) -> NDArray[np.int64]:
-        """Return int64[n_customers, n_columns], the ticks where columns are apart, in the order of their words."""
-        n_words = len(self._columns_of)
-        return self._lines.view(np.int64)[:, n_words : n_words + len(self._names)]
+    def _tick_places(self) -> list[int]:
+        """Return the word of a customer's line where each column's tick is, where they are apart."""
+        n_words, by_word = len(self._columns_of), [column for columns in self._columns_of for column in columns]
+        return [n_words + by_word.index(column) for column in range(len(self._names))]
 
     def _lay_again(self, is_apart: bool, dtypes: Sequence[np.dtype[Any]], ticks: NDArray[np.int64]) -> None:
-        """Lay the lines out anew for columns of these types, with ticks [n, n_columns or 1] where they are apart."""
+        """Lay the lines out anew for columns of these types, with ticks [n, 1 or one for each] where they are apart."""
         values = [self._own(column).copy() for column in range(len(self._names))]
         self._is_apart, self._dtypes = is_apart, list(dtypes)
         self._lay_out(max(len(ticks), len(self._lines)))
         for column, own in enumerate(values):
             self._own(column)[: len(own)] = own
         if is_apart:
-            self._ticks()[: len(ticks)] = ticks
+            self._lines.view(np.int64)[: len(ticks), self._tick_places()] = ticks
 
     def _part_columns(self, ticks_before: NDArray[np.int64]) -> None:
         """Give each column a tick of its own: that of the customer's last row."""
@@ -291,7 +291,10 @@ class LastValues:
                 dtypes = list(self._dtypes)
                 for column, size in zip(self._narrow, own, strict=True):
                     dtypes[column] = dtypes[column] if dtypes[column].itemsize == size else np.dtype(f"i{size}")
-                self._lay_again(self._is_apart, dtypes, self._ticks() if self._is_apart else np.zeros((0, 1), np.int64))
+                ticks = np.zeros((0, 1), dtype=np.int64)
+                if self._is_apart:
+                    ticks = self._lines.view(np.int64)[:, self._tick_places()]
+                self._lay_again(self._is_apart, dtypes, ticks)
         if packed.sizes != own:
             packed = repacked(packed, own)
         if self._is_alone:

@@ -49,3 +49,15 @@ def test_values_are_written_where_their_customers_are_listed() -> None:
         out = np.full(4, 9.0)
         last.write(0, np.array([2, 0], dtype=np.int32), np.array([1, 3]), out)
         assert out.tolist() == [9.0, 2.5, 9.0, 0.5]
+
+
+def test_columns_keep_their_ticks_when_one_becomes_wider() -> None:
+    """Wider codes move to another word, and columns change their order with it."""
+    rows = [
+        Row(0, rec.PURCHASE, 10, 1, None, 1),
+        Row(0, rec.PURCHASE, 5, 1, 0.5, None),
+        Row(0, rec.PURCHASE, 7, 1, -1.5, 2),  # later than the value so far, and before the code
+    ]
+    last = LastValues({name: np.dtype(KINDS[name]) for name in ("growing", "flag")})
+    sent(last, rows, 2)
+    assert (last.values(1, 0).tolist(), last.values(1, 1).tolist()) == ([1], [0.0])
