@@ -295,10 +295,11 @@ class LastValues:
                 if self._is_apart:
                     ticks = self._lines.view(np.int64)[:, self._tick_places()]
                 self._lay_again(self._is_apart, dtypes, ticks)
+        if self._is_alone:
+            values = packed.words[0] if packed.sizes == own else packed.words[0].astype(f"i{own[0]}")
+            return [readonly(values.view(f"u{own[0]}"))]
         if packed.sizes != own:
             packed = repacked(packed, own)
-        if self._is_alone:
-            return [readonly(values.view(f"u{own[0]}")) for values in packed.words]
         return wide + list(packed.words)
 
     def _narrow_sizes(self) -> tuple[int, ...]:

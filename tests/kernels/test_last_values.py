@@ -61,3 +61,10 @@ def test_columns_keep_their_ticks_when_one_becomes_wider() -> None:
     last = LastValues({name: np.dtype(KINDS[name]) for name in ("growing", "flag")})
     sent(last, rows, 2)
     assert (last.values(1, 0).tolist(), last.values(1, 1).tolist()) == ([1], [0.0])
+
+
+def test_codes_by_themselves_may_come_less_wide_again() -> None:
+    rows = [Row(customer, rec.PURCHASE, tick, 1, 1.0, tick) for tick in range(3) for customer in range(4)]
+    last = LastValues({"growing": np.dtype(np.int8)})
+    sent(last, rows, 4)  # in one byte, in four, in two
+    assert last.values(N_CUSTOMERS).tolist() == [2] * N_CUSTOMERS
