@@ -116,8 +116,11 @@ def print_left_out(console: Console, missing: dict[str, str]) -> None:
     console.print()
 
 
-def scheme_tables(summary: Summary, lang: Lang) -> list[RenderableType]:
-    """For each scheme its classes, how many customers each has and what to do, and its figures."""
+def scheme_tables(summary: Summary, lang: Lang, segments: Sequence[str]) -> list[RenderableType]:
+    """For each scheme its classes, how many customers each has and what to do, and its figures.
+
+    `segments` are the names of the segments, for the figures that there is one of for each.
+    """
     tables: list[RenderableType] = []
     for name, scheme in (summary.schemes or {}).items():
         tables += [Text(), Text(name, style="bold")]
@@ -128,19 +131,21 @@ def scheme_tables(summary: Summary, lang: Lang) -> list[RenderableType]:
         figures = [f"{key} {_written(value)}" for key, value in scheme.figures.items() if _is_plain(value)]
         if figures:
             tables.append(Text(" · ".join(figures[:SHOWN_FIGURES]), style="dim"))
-        tables += [table for key, value in scheme.figures.items() for table in _listed(key, value, lang)]
+        tables += [table for key, value in scheme.figures.items() for table in _listed(key, value, lang, segments)]
         if scheme.missing_values:
             lacking = ", ".join(f"{column} in {rows:,} rows" for column, rows in scheme.missing_values.items())
             tables.append(Text(f"missing: {lacking}", style="dim"))
     return tables
 
 
-def _listed(name: str, value: Any, lang: Lang) -> list[RenderableType]:
+def _listed(name: str, value: Any, lang: Lang, segments: Sequence[str]) -> list[RenderableType]:
     """A figure that is a list: further classes as their table, anything else a row each, the first few."""
     if not (isinstance(value, list) and value and all(isinstance(entry, dict) for entry in value)):
         return []
     if "action_en" in value[0]:
         return [Text(name), _classes([SchemeClassSummary(**entry) for entry in value], lang)]
+    if name == "segments":
+        value = [{"segment": segment, **entry} for segment, entry in zip(segments, value, strict=True)]
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim", style="dim")
     for key, part in value[0].items():
         table.add_column(key, justify="left" if isinstance(part, str) else "right")
@@ -181,4 +186,4 @@ def _written(value: Any) -> str:
         return "  ".join(map(_written, value))
     if isinstance(value, bool | str):
         return str(value).lower() if isinstance(value, bool) else value
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}" if abs(value) >= 1 else f"{value:.3f}"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}" if abs(value) >= 10 else f"{value:.3f}"

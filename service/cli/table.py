@@ -50,7 +50,7 @@ def print_report(console: Console, summary: Summary, *, lang: Lang = "en", title
         console.print(group_table(summary.partition))
     if summary.segments:
         console.print(segment_table(summary, lang=lang, width=console.width))
-    schemes = scheme_tables(summary, lang)
+    schemes = scheme_tables(summary, lang, [shorten(name) for name in labels(summary.segments, lang)])
     if schemes:
         console.print(Padding(Group(*schemes), (0, 1), expand=False))
     below = notes(summary)

@@ -46,6 +46,9 @@ def test_all_that_the_file_allows_with_a_parameter(sales, tmp_path):
     assert {"pareto", "pareto_profit", "growth", "loyalty", "retention"} <= set(pq.read_schema(out).names)
     assert "A: brings most of the revenue" in result.output
     assert "gini" in result.output
+    table = result.output.partition("buyers_before  retained")[2].splitlines()[1:]
+    assert table[0].split()[-1] in {"–", "0.000", "1.000"} or "0." in table[0]
+    assert any(word in table[0] for word in ("Core", "General", "Important"))  # a rate says whose it is
 
 
 def test_a_parameter_that_is_none(sales):
